@@ -1,0 +1,108 @@
+"""Every error this product raises on purpose.
+
+    IntellisenseError
+    ├── Permanent            trying again cannot help; the message says why and how to mend it
+    │   ├── InvalidRequest       400  the caller's request breaks a rule; `field` names the part
+    │   ├── Unauthorized         401  no caller could be made out
+    │   ├── Forbidden            403  this caller may not do that
+    │   ├── NotFound             404  no such image or route
+    │   ├── TooLarge             413  bytes or pixels over a limit
+    │   ├── UnreadableImage      422  the bytes are not an image we read, or a broken one
+    │   ├── ConfigurationError   500  a setting is missing or contradicts another
+    │   └── ModelError           500  a model folder is incomplete, contradictory or corrupt
+    └── Transient            the same call may succeed later; a queue message is retried
+        ├── StorageUnavailable   503  S3 did not answer
+        ├── QueueUnavailable     503  SQS did not answer
+        ├── IndexUnavailable     503  the index did not answer
+        ├── DecoderUnavailable   503  no decoding child process could be started
+        └── OutOfTime            503  the deadline came before the work was done
+
+`code` is stable: callers may branch on it. `status` is the HTTP status it is answered with.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class IntellisenseError(Exception):
+    """The root. `message` is one sentence for a person; `field` names the part of the request."""
+
+    default_code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, code: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.field = field
+
+
+class Permanent(IntellisenseError):
+    """Trying again cannot help."""
+
+
+class InvalidRequest(Permanent):
+    default_code = "invalid_request"
+    status = 400
+
+
+class Unauthorized(Permanent):
+    default_code = "unauthorized"
+    status = 401
+
+
+class Forbidden(Permanent):
+    default_code = "forbidden"
+    status = 403
+
+
+class NotFound(Permanent):
+    default_code = "not_found"
+    status = 404
+
+
+class TooLarge(Permanent):
+    default_code = "too_large"
+    status = 413
+
+
+class UnreadableImage(Permanent):
+    default_code = "unreadable_image"
+    status = 422
+
+
+class ConfigurationError(Permanent):
+    default_code = "configuration"
+    status = 500
+
+
+class ModelError(Permanent):
+    default_code = "model"
+    status = 500
+
+
+class Transient(IntellisenseError):
+    """The same call may succeed later."""
+
+    status = 503
+
+
+class StorageUnavailable(Transient):
+    default_code = "storage_unavailable"
+
+
+class QueueUnavailable(Transient):
+    default_code = "queue_unavailable"
+
+
+class IndexUnavailable(Transient):
+    default_code = "index_unavailable"
+
+
+class DecoderUnavailable(Transient):
+    default_code = "decoder_unavailable"
+
+
+class OutOfTime(Transient):
+    default_code = "out_of_time"

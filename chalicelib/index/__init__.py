@@ -1,0 +1,1 @@
+"""Where records and vectors live: one protocol, several stores."""
