@@ -1,0 +1,297 @@
+"""Bytes → checked, upright sRGB pixels; thumbnails; what EXIF says.
+
+The one place that decodes. It runs in a child process (`chalicelib/decoding`), because a decoder
+may abort, hang or eat memory whatever is checked first.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pi_heif
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from chalicelib.errors import Permanent, TooLarge, UnreadableImage
+from chalicelib.records import Location
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+DECODER_VERSION = 1
+"""Raised when this module starts to read what it rejected before; reconcile then tries again."""
+
+MAX_BYTES = 64 * 1024 * 1024
+MAX_PIXELS = 64_000_000
+THUMBNAIL_SIDE = 512
+
+_PILLOW_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+_FORMAT_NAMES = {"MPO": "jpeg"}
+
+pi_heif.register_heif_opener()
+# The limit is checked against the header by `_check_size`; Pillow's own must not fire before it.
+Image.MAX_IMAGE_PIXELS = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first bytes promise; width and height as stored, before EXIF rotation."""
+
+    format: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded image, upright, RGB, sRGB, and the facts that came with it."""
+
+    image: Image.Image
+    format: str
+    taken_at: datetime | None
+    camera: str
+    location: Location | None
+
+
+def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """Format and size without decoding pixels.
+
+    Raises `UnreadableImage` when the bytes are no image we read, `TooLarge` over `max_pixels`.
+    """
+    with _contained(), _open(data) as opened:
+        _check_size(opened, max_pixels)
+        return Header(_format_name(opened), opened.width, opened.height)
+
+
+def open_upright(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode the first frame of `data` to upright RGB pixels in sRGB; alpha falls on white.
+
+    Raises `UnreadableImage` for anything that is not a whole image in one of our formats and
+    `TooLarge` over `max_pixels`; nothing else, whatever a decoder throws.
+    """
+    with _contained(), _open(data) as opened:
+        _check_size(opened, max_pixels)
+        format_name = _format_name(opened)
+        opened.load()
+        exif = _read_exif(opened)
+        profile = opened.info.get("icc_profile")
+        upright = ImageOps.exif_transpose(opened) if exif else opened
+        return Picture(
+            image=_to_srgb(upright or opened, profile),
+            format=format_name,
+            taken_at=_taken_at(exif),
+            camera=_camera(exif),
+            location=_location(exif),
+        )
+
+
+def thumbnail(image: Image.Image, *, side: int = THUMBNAIL_SIDE) -> bytes:
+    """`image` (RGB) as WebP whose longest side is at most `side` pixels; never enlarged."""
+    small = image.copy()
+    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=80, method=4)
+    return out.getvalue()
+
+
+def perceptual_hash(image: Image.Image) -> str:
+    """The 64-bit difference hash of `image`, as 16 hex digits: near copies differ in few bits.
+
+    Neal Krawetz, "Kind of Like That" (2013): is each of 8 x 8 grey pixels brighter than the next?
+    """
+    grey = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    bits = np.packbits(grey[:, 1:] > grey[:, :-1])
+    return bytes(bits).hex()
+
+
+class _contained:
+    """The decode boundary: whatever goes wrong in here is the image's fault, and permanent."""
+
+    def __enter__(self) -> None:
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._warnings.__exit__(kind, error, trace)
+        if error is None or isinstance(error, Permanent) or not isinstance(error, Exception):
+            return
+        if isinstance(error, MemoryError):
+            raise TooLarge("Decoding this image needs more memory than is allowed.") from error
+        if isinstance(error, UnidentifiedImageError):
+            raise UnreadableImage(
+                "The file is not an image in a format we read "
+                "(JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF)."
+            ) from error
+        detail = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UnreadableImage(f"The image is damaged or incomplete ({detail}).") from error
+
+
+def _open(data: bytes) -> ImageFile:
+    if not data:
+        raise UnreadableImage("The file is empty.")
+    return Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
+
+
+def _format_name(opened: ImageFile) -> str:
+    name = opened.format or ""
+    return _FORMAT_NAMES.get(name, name.lower())
+
+
+def _check_size(opened: ImageFile, max_pixels: int) -> None:
+    width, height = opened.size
+    if width <= 0 or height <= 0:
+        raise UnreadableImage("The image has no pixels.")
+    if width * height > max_pixels:
+        raise TooLarge(
+            f"The image has {width} x {height} pixels; "
+            f"the limit is {max_pixels / 1e6:.0f} megapixels."
+        )
+
+
+# --- colour -----------------------------------------------------------------------------------
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_ICC_MODES = {"RGB": "RGB ", "CMYK": "CMYK", "L": "GRAY"}
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    image, alpha = _split_alpha(_to_eight_bits(image))
+    if image.mode not in ("RGB", "L", "CMYK"):
+        image = image.convert("RGB")
+    image = _apply_profile(image, profile) if profile else image
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    if alpha is None:
+        return image
+    white = Image.new("RGB", image.size, (255, 255, 255))
+    white.paste(image, mask=alpha)
+    return white
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits or of floats → 8 bits. Pillow's own conversion clips at 255."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        values = np.asarray(image).astype(np.int64)
+        if image.mode == "I" and int(values.max(initial=0)) <= 255:
+            return Image.fromarray(values.clip(0, 255).astype(np.uint8))
+        return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8))
+    if image.mode == "F":
+        floats = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
+        top = float(floats.max(initial=0.0))
+        scale = 255.0 if top <= 1.0 else 255.0 / top if top > 255.0 else 1.0
+        return Image.fromarray((floats * scale).clip(0, 255).astype(np.uint8))
+    return image
+
+
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    if image.mode == "P" or "transparency" in image.info:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode in ("RGBa", "La", "PA"):
+        image = image.convert("RGBA")
+    if image.mode not in ("RGBA", "LA"):
+        return image, None
+    alpha = image.getchannel("A")
+    return image.convert("RGB" if image.mode == "RGBA" else "L"), alpha
+
+
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    """To sRGB by the embedded profile; a broken or unfitting profile changes nothing."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space != _ICC_MODES[image.mode]:
+            return image
+        converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+    return image if converted is None else converted
+
+
+# --- EXIF -------------------------------------------------------------------------------------
+
+
+def _read_exif(opened: Image.Image) -> Image.Exif | None:
+    """EXIF is decoration: when it cannot be read the picture is still good."""
+    try:
+        exif = opened.getexif()
+        exif.get(ExifTags.Base.Orientation)
+    except Exception:
+        opened.info.pop("exif", None)
+        return None
+    return exif or None
+
+
+def _ifd(exif: Image.Exif, tag: int) -> dict[int, Any]:
+    try:
+        return dict(exif.get_ifd(tag))
+    except Exception:
+        return {}
+
+
+def _taken_at(exif: Image.Exif | None) -> datetime | None:
+    if exif is None:
+        return None
+    details = _ifd(exif, ExifTags.IFD.Exif)
+    for stamp, offset in (
+        (details.get(ExifTags.Base.DateTimeOriginal), ExifTags.Base.OffsetTimeOriginal),
+        (details.get(ExifTags.Base.DateTimeDigitized), ExifTags.Base.OffsetTimeDigitized),
+        (exif.get(ExifTags.Base.DateTime), ExifTags.Base.OffsetTime),
+    ):
+        moment = _parse_stamp(stamp, details.get(offset))
+        if moment is not None:
+            return moment
+    return None
+
+
+def _parse_stamp(stamp: object, offset: object) -> datetime | None:
+    """ "2019:05:04 12:30:00" and "+02:00"; without an offset the time is taken as UTC."""
+    try:
+        moment = datetime.strptime(str(stamp).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+    except ValueError:
+        return None
+    text = str(offset or "").strip("\0 ")
+    zone = timezone.utc
+    if len(text) == 6 and text[0] in "+-" and text[1:3].isdigit() and text[4:6].isdigit():
+        shift = timedelta(hours=int(text[1:3]), minutes=int(text[4:6]))
+        if shift < timedelta(hours=24):
+            zone = timezone(-shift if text[0] == "-" else shift)
+    return moment.replace(tzinfo=zone) if 1 < moment.year < 9999 else None
+
+
+def _camera(exif: Image.Exif | None) -> str:
+    if exif is None:
+        return ""
+    make, model = (
+        "".join(c for c in str(exif.get(tag) or "") if c.isprintable()).strip()[:100]
+        for tag in (ExifTags.Base.Make, ExifTags.Base.Model)
+    )
+    if make and model.lower().startswith(make.lower().split()[0]):
+        return model
+    return f"{make} {model}".strip()
+
+
+def _location(exif: Image.Exif | None) -> Location | None:
+    if exif is None:
+        return None
+    gps = _ifd(exif, ExifTags.IFD.GPSInfo)
+    lat = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "S")
+    lon = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "W")
+    if lat is None or lon is None or abs(lat) > 90 or abs(lon) > 180 or (lat == 0 and lon == 0):
+        return None
+    return Location(round(lat, 6), round(lon, 6))
+
+
+def _degrees(parts: object, ref: object, negative: str) -> float | None:
+    try:
+        degrees, minutes, seconds = (float(p) for p in parts)  # type: ignore[attr-defined]
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    value = degrees + minutes / 60 + seconds / 3600
+    if not math.isfinite(value):
+        return None
+    return -value if str(ref).strip("\0 ").upper() == negative else value
