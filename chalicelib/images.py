@@ -30,7 +30,7 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 64_000_000
 THUMBNAIL_SIDE = 512
 
-_PILLOW_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+_PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 _FORMAT_NAMES = {"MPO": "jpeg"}
 
 pi_heif.register_heif_opener()
