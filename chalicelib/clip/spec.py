@@ -1,0 +1,83 @@
+"""What a model folder says of a model, whatever its layout; and the careful reading of JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chalicelib.clip.onnxfile import OnnxFile
+from chalicelib.clip.pixels import PixelSpec
+from chalicelib.errors import ModelError
+
+MAX_JSON_BYTES = 32 * 1024 * 1024
+"""The largest published tokenizer.json (256,000 tokens) is about 17 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tower:
+    """One ONNX graph: the file, its input tensors by their role, and the output to take."""
+
+    onnx: OnnxFile
+    input: str
+    output: str
+    mask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextSpec:
+    """How texts become tokens. `pad_id` fills the shorter texts of one call."""
+
+    tokenizer: Path
+    max_tokens: int
+    pad_id: int
+    query_template: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """What every layout comes down to.
+
+    `source` is the fingerprint of the model that this form was made from, where the form is not
+    itself the source (fp32).
+    """
+
+    path: Path
+    name: str
+    form: str
+    dim: int
+    pixels: PixelSpec
+    text: TextSpec
+    vision_tower: Tower
+    text_tower: Tower
+    source: str | None = None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """One JSON object. Raises ModelError where it is missing, over 32 MiB or not an object."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ModelError(f"{path.name} is larger than {MAX_JSON_BYTES // 2**20} MiB")
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path.name} is missing from {path.parent.name}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path.name} cannot be read as JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path.name} is not a JSON object")
+    return value
+
+
+def read_json_if_any(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.exists() else {}
+
+
+def wrong(file: str, field: str, why: str) -> ModelError:
+    return ModelError(f"{file}: {field}: {why}", field=field)
+
+
+def whole(file: str, field: str, value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise wrong(file, field, f"{value!r} is not a whole number from 1 to {most}")
+    return value
