@@ -27,7 +27,7 @@ class Versioned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Store `record` only if the store still holds `expected` of it; None: only if it holds none."""
+    """Store `record` only if the store still holds `expected` of it; None: if it holds none."""
 
     record: ImageRecord
     expected: Version | None
@@ -78,9 +78,9 @@ class Index(Protocol):
         """The stored vector, float32 [D], or None where there is none."""
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Each write by itself, in order of `writes`. A record with a vector must be "ready" and
-        the vector finite, of unit length and of this index's size, else `InvalidRequest` is
-        raised before anything is written."""
+        """Each write by itself, in order of `writes`. A record has a vector exactly when it is
+        "ready", and the vector must be finite, of unit length and of this index's size, else
+        `InvalidRequest` is raised before anything is written."""
 
     def search(
         self,
@@ -105,9 +105,11 @@ class Index(Protocol):
         states: Sequence[State],
         *,
         limit: int,
-        after: tuple[datetime, str] | None = None,
+        after: tuple[datetime | None, str] | None = None,
     ) -> Listing:
-        """Records in `states`, the newest `uploaded_at` first, then by id."""
+        """Records in `states`, the newest `uploaded_at` first, those without one last, then by
+        id; `after` starts behind that (`uploaded_at`, id). `total` counts all that match.
+        Records come without vectors."""
 
     def counts(self) -> dict[State, int]:
         """How many records are in each state; every state is present."""

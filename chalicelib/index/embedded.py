@@ -1,0 +1,242 @@
+"""The index of one machine: records and vectors in SQLite, exact search in memory.
+
+Searches compare the query with every admitted vector, so the answer is the true one: it is what
+approximate indexes are measured against. Up to about 250,000 images; see docs/adr/0004.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.index import sql
+from chalicelib.index.base import (
+    Listing,
+    RankedSet,
+    Summary,
+    Version,
+    Versioned,
+    Write,
+    WriteResult,
+)
+from chalicelib.index.checks import checked_writes, unit_vector
+from chalicelib.index.database import Database
+from chalicelib.index.ranking import best_page
+from chalicelib.index.vectors import Snapshot, VectorCache
+from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+
+_MANY = 500
+_SCAN = 1000
+_MASKS = 16
+
+
+class EmbeddedIndex:
+    """`Index` in one SQLite file under `folder`, for vectors [dim] of `model`."""
+
+    def __init__(self, folder: Path, *, dim: int, model: str) -> None:
+        self._dim = dim
+        self._database = Database(folder / sql.file_name(model), dim=dim, model=model)
+        self._vectors = VectorCache(dim)
+        self._masks: OrderedDict[tuple[Any, ...], NDArray[np.bool_]] = OrderedDict()
+        self._masks_lock = threading.Lock()
+
+    @property
+    def path(self) -> Path:
+        """The database file; SQLite keeps `-wal` and `-shm` files beside it while it is open."""
+        return self._database.path
+
+    def ensure(self) -> None:
+        self._database.create()
+
+    def close(self) -> None:
+        self._database.close()
+        self._vectors.clear()
+
+    def read(self, ids: Sequence[str]) -> dict[str, Versioned]:
+        found: dict[str, Versioned] = {}
+        with self._database.reading() as db:
+            generation = _generation(db)
+            for first in range(0, len(ids), _MANY):
+                some = ids[first : first + _MANY]
+                for name, seq, body in db.execute(
+                    f"SELECT id, seq, body FROM images WHERE id IN ({sql.marks(len(some))})", some
+                ):
+                    found[name] = Versioned(sql.from_body(body), (seq, generation))
+        return found
+
+    def vector(self, id: str) -> NDArray[np.float32] | None:
+        with self._database.reading() as db:
+            row = db.execute(
+                "SELECT vector FROM vectors WHERE num = (SELECT num FROM images WHERE id = ?)",
+                (id,),
+            ).fetchone()
+        return None if row is None else np.frombuffer(row[0], dtype="<f4").astype(np.float32)
+
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
+        records = checked_writes(writes, self._dim)
+        if not records:
+            return []
+        rows = [sql.to_row(record) for record in records]
+        results: list[WriteResult] = []
+        with self._database.writing() as db:
+            seq, generation = db.execute("SELECT seq, generation FROM meta").fetchone()
+            for write, record, row in zip(writes, records, rows, strict=True):
+                num, held = _held(db, record.id, generation)
+                if held != write.expected:
+                    results.append("conflict")
+                    continue
+                seq += 1
+                _store(db, num, seq, record, row)
+                results.append("written")
+            db.execute("UPDATE meta SET seq = ?", (seq,))
+        return results
+
+    def search(
+        self,
+        query: NDArray[np.float32],
+        filters: Filters,
+        *,
+        limit: int,
+        ranked: int,
+        after: tuple[float, str] | None = None,
+        leave_out: str | None = None,
+    ) -> RankedSet:
+        query = unit_vector(query, self._dim, field="query")
+        with self._database.reading() as db:
+            snapshot = self._vectors.snapshot(db)
+            taking = self._taking(db, snapshot, filters, leave_out)
+            page, total = best_page(
+                snapshot, query, taking, limit=limit, ranked=ranked, after=after
+            )
+            nums = [int(snapshot.nums[slot]) for slot, _ in page]
+            records = _records(db, nums)
+        hits = [Hit(records[num], score) for num, (_, score) in zip(nums, page, strict=True)]
+        return RankedSet(hits, total)
+
+    def counts(self) -> dict[State, int]:
+        with self._database.reading() as db:
+            found = dict(db.execute("SELECT state, count(*) FROM images GROUP BY state"))
+        return {state: found.get(state, 0) for state in STATES}
+
+    def scan(self) -> Iterator[Summary]:
+        last = 0
+        while True:
+            with self._database.reading() as db:
+                rows = db.execute(
+                    "SELECT num, body FROM images WHERE num > ? ORDER BY num LIMIT ?",
+                    (last, _SCAN),
+                ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            for _, body in rows:
+                record = sql.from_body(body)
+                yield Summary(*(getattr(record, name) for name in Summary._fields))
+
+    def purge(self, deleted_before: datetime) -> int:
+        old = "state = 'deleted' AND indexed < ?"
+        moment = (sql.micros(deleted_before),)
+        with self._database.writing() as db:
+            (last,) = db.execute(f"SELECT max(seq) FROM images WHERE {old}", moment).fetchone()
+            if last is None:
+                return 0
+            db.execute("UPDATE meta SET purged = max(purged, ?)", (last,))
+            return db.execute(f"DELETE FROM images WHERE {old}", moment).rowcount
+
+    def list(
+        self,
+        filters: Filters,
+        states: Sequence[State],
+        *,
+        limit: int,
+        after: tuple[datetime | None, str] | None = None,
+    ) -> Listing:
+        conditions, values = sql.where(filters)
+        matching = f"FROM images WHERE state IN ({sql.marks(len(states))}){conditions}"
+        values = [*states, *values]
+        with self._database.reading() as db:
+            (total,) = db.execute(f"SELECT count(*) {matching}", values).fetchone()
+            if after is not None:
+                matching += " AND (recency, id) > (?, ?)"
+                values += [sql.recency(after[0]), after[1]]
+            bodies = db.execute(
+                f"SELECT body {matching} ORDER BY recency, id LIMIT ?", [*values, max(0, limit)]
+            ).fetchall()
+        return Listing([sql.from_body(body) for (body,) in bodies], total)
+
+    def _taking(
+        self, db: sqlite3.Connection, snapshot: Snapshot, filters: Filters, leave_out: str | None
+    ) -> NDArray[np.bool_] | None:
+        """Which slots take part, bool [size]; None: all of them."""
+        conditions, values = sql.where(filters)
+        taking = snapshot.alive
+        if conditions:
+            taking = self._admitted(db, snapshot, conditions, values)
+        if leave_out is not None:
+            row = db.execute("SELECT num FROM images WHERE id = ?", (leave_out,)).fetchone()
+            if row is not None:
+                others = snapshot.nums != row[0]
+                taking = others if taking is None else taking & others
+        return taking
+
+    def _admitted(
+        self, db: sqlite3.Connection, snapshot: Snapshot, conditions: str, values: Sequence[Any]
+    ) -> NDArray[np.bool_]:
+        """Which living slots the filter admits; remembered, for a filter's next page."""
+        key = (snapshot.seq, conditions, *values)
+        with self._masks_lock:
+            if (known := self._masks.get(key)) is not None:
+                self._masks.move_to_end(key)
+                return known
+        # One long text is read four times as fast as many rows of one number.
+        (text,) = db.execute(
+            f"SELECT group_concat(num) FROM images WHERE state = 'ready'{conditions}", values
+        ).fetchone()
+        nums = np.fromstring(text or "", dtype=np.int64, sep=",")
+        mask = snapshot.slots_of(nums)
+        if snapshot.alive is not None:
+            mask &= snapshot.alive
+        with self._masks_lock:
+            self._masks[key] = mask
+            while len(self._masks) > _MASKS:
+                self._masks.popitem(last=False)
+        return mask
+
+
+def _generation(db: sqlite3.Connection) -> int:
+    """A random number given to each new database file: a version names one file's write only."""
+    number: int = db.execute("SELECT generation FROM meta").fetchone()[0]
+    return number
+
+
+def _held(db: sqlite3.Connection, id: str, generation: int) -> tuple[int | None, Version | None]:
+    """(row number, version) of what the store holds of `id`, (None, None) for nothing."""
+    row = db.execute("SELECT num, seq FROM images WHERE id = ?", (id,)).fetchone()
+    return (None, None) if row is None else (row[0], (row[1], generation))
+
+
+def _store(
+    db: sqlite3.Connection, num: int | None, seq: int, record: ImageRecord, row: tuple[Any, ...]
+) -> None:
+    num = db.execute(sql.STORE, (num, record.id, seq, *row)).lastrowid
+    if record.vector is None:
+        db.execute("DELETE FROM vectors WHERE num = ?", (num,))
+    else:
+        db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (num, record.vector.tobytes()))
+
+
+def _records(db: sqlite3.Connection, nums: Sequence[int]) -> dict[int, ImageRecord]:
+    found: dict[int, ImageRecord] = {}
+    for first in range(0, len(nums), _MANY):
+        some = nums[first : first + _MANY]
+        query = f"SELECT num, body FROM images WHERE num IN ({sql.marks(len(some))})"
+        found.update((num, sql.from_body(body)) for num, body in db.execute(query, some))
+    return found

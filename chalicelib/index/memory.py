@@ -1,0 +1,154 @@
+"""An index in a dictionary: for tests, and as the plainest statement of what an index does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.index.base import (
+    Listing,
+    RankedSet,
+    Summary,
+    Version,
+    Versioned,
+    Write,
+    WriteResult,
+)
+from chalicelib.index.checks import checked_writes, unit_vector
+from chalicelib.index.ranking import exact_scores
+from chalicelib.index.sql import recency
+from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class _Held(NamedTuple):
+    record: ImageRecord
+    vector: NDArray[np.float32] | None
+    version: Version
+
+
+class MemoryIndex:
+    """`Index` for vectors [dim], gone with the process."""
+
+    def __init__(self, *, dim: int) -> None:
+        self._dim = dim
+        self._held: dict[str, _Held] = {}
+        self._seq = 0
+        self._lock = threading.RLock()
+
+    def ensure(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def read(self, ids: Sequence[str]) -> dict[str, Versioned]:
+        with self._lock:
+            held = [self._held[name] for name in ids if name in self._held]
+        return {h.record.id: Versioned(h.record, h.version) for h in held}
+
+    def vector(self, id: str) -> NDArray[np.float32] | None:
+        with self._lock:
+            held = self._held.get(id)
+        return None if held is None or held.vector is None else held.vector.copy()
+
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
+        records = checked_writes(writes, self._dim)
+        with self._lock:
+            return [self._write(r, w.expected) for r, w in zip(records, writes, strict=True)]
+
+    def _write(self, record: ImageRecord, expected: Version | None) -> WriteResult:
+        held = self._held.get(record.id)
+        if expected != (None if held is None else held.version):
+            return "conflict"
+        self._seq += 1
+        vector = None if record.vector is None else record.vector.copy()
+        self._held[record.id] = _Held(replace(record, vector=None), vector, (self._seq, 1))
+        return "written"
+
+    def search(
+        self,
+        query: NDArray[np.float32],
+        filters: Filters,
+        *,
+        limit: int,
+        ranked: int,
+        after: tuple[float, str] | None = None,
+        leave_out: str | None = None,
+    ) -> RankedSet:
+        query = unit_vector(query, self._dim, field="query")
+        hits = [
+            Hit(held.record, float(exact_scores(held.vector[None], query)[0]))
+            for held in self._everything()
+            if held.vector is not None
+            and held.record.id != leave_out
+            and _admits(filters, held.record)
+        ]
+        hits.sort(key=lambda hit: (-hit.score, hit.record.id))
+        hits = hits[: max(0, ranked)]
+        behind = [
+            hit
+            for hit in hits
+            if after is None or (-hit.score, hit.record.id) > (-after[0], after[1])
+        ]
+        return RankedSet(behind[: max(0, limit)], len(hits))
+
+    def counts(self) -> dict[State, int]:
+        states = [held.record.state for held in self._everything()]
+        return {state: states.count(state) for state in STATES}
+
+    def scan(self) -> Iterator[Summary]:
+        for held in self._everything():
+            yield Summary(*(getattr(held.record, name) for name in Summary._fields))
+
+    def purge(self, deleted_before: datetime) -> int:
+        with self._lock:
+            old = [
+                held.record.id
+                for held in self._held.values()
+                if held.record.state == "deleted" and held.record.indexed_at < deleted_before
+            ]
+            for name in old:
+                del self._held[name]
+        return len(old)
+
+    def _everything(self) -> list[_Held]:
+        with self._lock:
+            return list(self._held.values())
+
+    def list(
+        self,
+        filters: Filters,
+        states: Sequence[State],
+        *,
+        limit: int,
+        after: tuple[datetime | None, str] | None = None,
+    ) -> Listing:
+        records = [
+            held.record
+            for held in self._everything()
+            if held.record.state in states and _admits(filters, held.record)
+        ]
+        records.sort(key=lambda record: (recency(record.uploaded_at), record.id))
+        place = None if after is None else (recency(after[0]), after[1])
+        behind = [r for r in records if place is None or (recency(r.uploaded_at), r.id) > place]
+        return Listing(behind[: max(0, limit)], len(records))
+
+
+def _admits(filters: Filters, record: ImageRecord) -> bool:
+    start, end = filters.date_bounds()
+    if (start or end) and record.date is None:
+        return False
+    return (
+        filters.collection in (None, record.collection)
+        and filters.owner in (None, record.owner)
+        and filters.format in (None, record.format)
+        and (start is None or (record.date is not None and record.date >= start))
+        and (end is None or (record.date is not None and record.date < end))
+    )
