@@ -23,9 +23,6 @@ from chalicelib.records import Location
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-DECODER_VERSION = 1
-"""Raised when this module starts to read what it rejected before; reconcile then tries again."""
-
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 64_000_000
 THUMBNAIL_SIDE = 512

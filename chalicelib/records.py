@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,22 +95,33 @@ class ImageRecord:
         return self.taken_at or self.uploaded_at
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
     """A part of a request: unknown fields are refused, values are never guessed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
 
 
+def _iso_date(value: object) -> object:
+    """Admits ISO 8601 only: pydantic would read "2021" as seconds since 1970."""
+    if isinstance(value, str):
+        if not re.match(r"\d{4}-\d\d-\d\d", value):
+            raise ValueError("must be a day or time in ISO 8601, such as 2024-05-31")
+        if not 1000 <= int(value[:4]) <= 9998:
+            raise ValueError("the year must be between 1000 and 9998")
+    return value
+
+
+Moment = Annotated[datetime | date, BeforeValidator(_iso_date)]
 Collection = Annotated[str, StringConstraints(max_length=200)]
 
 
-class Filters(_Wire):
+class Filters(Wire):
     """Which images may be in an answer; an absent part admits all."""
 
     collection: Collection | None = None
     owner: Annotated[str, StringConstraints(max_length=200)] | None = None
-    date_from: datetime | date | None = None
-    date_to: datetime | date | None = None
+    date_from: Moment | None = None
+    date_to: Moment | None = None
     format: Format | None = None
 
     @model_validator(mode="after")
@@ -133,7 +152,7 @@ def _moment(value: datetime | date) -> datetime:
     return value.astimezone(timezone.utc)
 
 
-class SearchRequest(_Wire):
+class SearchRequest(Wire):
     """What to look for: exactly one of `text`, `image` (base64 or data URL) or `id`."""
 
     text: Annotated[str, StringConstraints(max_length=1000)] | None = None

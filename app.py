@@ -1,0 +1,228 @@
+"""The HTTP routes: parse, call one service, answer JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Response
+
+from chalicelib import __version__, api
+from chalicelib.auth import Caller, identify
+from chalicelib.errors import IntellisenseError, InvalidRequest, NotFound
+from chalicelib.library import MAX_IDS, ListRequest
+from chalicelib.records import STATES, SearchRequest, image_id
+from chalicelib.uploads import ImageUpload, UploadsRequest
+
+if TYPE_CHECKING:
+    from chalicelib.storage import Bucket
+    from chalicelib.wiring import Services
+
+app = api.Application(app_name="image-intellisense")
+app.register_middleware(api.shape_errors, "http")
+
+FILTERS = {
+    name: f"filters.{name}" for name in ("collection", "owner", "date_from", "date_to", "format")
+}
+
+
+def services() -> Services:
+    from chalicelib import wiring
+
+    return wiring.services()
+
+
+def caller() -> Caller:
+    return identify(services().settings, app.serving().context)
+
+
+def base() -> str:
+    return api.base_url(app.serving(), services().settings.public_url)
+
+
+@app.route("/uploads", methods=["POST"])
+@api.answers
+def post_uploads() -> Response:
+    owner = caller().owner
+    request = api.parse_body(UploadsRequest, app.serving())
+    places = services().uploads.places(request, owner=owner)
+    return api.answer(
+        {
+            "uploads": [
+                {
+                    "id": place.id,
+                    "key": place.key,
+                    "name": place.name,
+                    "url": api.file_url(base(), place.id, place.key),
+                    "expires_at": place.expires_at.isoformat(timespec="seconds"),
+                    "post": place.post,
+                }
+                for place in places
+            ]
+        },
+        201,
+    )
+
+
+@app.route("/images", methods=["POST"])
+@api.answers
+def post_images() -> Response:
+    owner = caller().owner
+    request = api.parse_body(ImageUpload, app.serving())
+    uploaded = services().uploads.put(request, owner=owner)
+    return api.answer(
+        {
+            "id": uploaded.id,
+            "key": uploaded.key,
+            "name": uploaded.name,
+            "url": api.file_url(base(), uploaded.id, uploaded.key),
+        },
+        201,
+    )
+
+
+@app.route("/images", methods=["GET"])
+@api.answers
+def get_images() -> dict[str, Any]:
+    caller()
+    query = app.query()
+    if "ids" in query:
+        return known_images(query)
+    states = query.pop("state", "ready").split(",")
+    if unknown := [state for state in states if state not in STATES]:
+        raise InvalidRequest(f"{unknown[0]!r} is none of {', '.join(STATES)}.", field="state")
+    fields = {"limit": "limit", "cursor": "cursor", **FILTERS}
+    request = api.parse_query(ListRequest, query, fields)
+    records, cursor, total = services().library.list(
+        request.model_copy(update={"states": tuple(states)})
+    )
+    items = [api.image_json(record, base()) for record in records]
+    return {"items": items, "next_cursor": cursor, "total": total}
+
+
+def known_images(query: dict[str, str]) -> dict[str, Any]:
+    if others := set(query) - {"ids"}:
+        raise InvalidRequest("ids goes with no other parameter.", field=min(others))
+    ids = list(dict.fromkeys(query["ids"].split(",")))
+    if len(ids) > MAX_IDS:
+        raise InvalidRequest(f"At most {MAX_IDS} ids.", field="ids")
+    records = services().library.get_known(ids)
+    items = [api.image_json(record, base()) for record in records]
+    return {"items": items, "next_cursor": None, "total": len(items)}
+
+
+@app.route("/images/{id}", methods=["GET"])
+@api.answers
+def get_image(id: str) -> dict[str, Any]:
+    caller()
+    record = services().library.get(id)
+    return api.image_json(record, base())
+
+
+@app.route("/images/{id}", methods=["DELETE"])
+@api.answers
+def delete_image(id: str) -> dict[str, Any]:
+    caller()
+    library = services().library
+    library.delete(library.get(id))
+    return {"id": id, "state": "deleted"}
+
+
+@app.route("/images/{id}/file", methods=["GET"])
+@api.answers
+def get_file(id: str) -> Response:
+    caller()
+    query = app.query()
+    key, download = query.pop("key", ""), query.pop("download", "")
+    if query:
+        raise InvalidRequest("This route takes key and download.", field=min(query))
+    bucket = services().bucket
+    if key and image_id(bucket.name, key) != id:
+        raise NotFound("The key does not belong to this image.", field="key")
+    name = key.rpartition("/")[2]
+    if not key:
+        record = services().library.get(id)
+        key, name = record.key, record.name
+    return redirect_to(bucket, key, save_as=name if download else "")
+
+
+@app.route("/images/{id}/thumbnail", methods=["GET"])
+@api.answers
+def get_thumbnail(id: str) -> Response:
+    caller()
+    record = services().library.get(id)
+    if not record.thumbnail_key:
+        raise NotFound("This image has no thumbnail.")
+    return redirect_to(services().thumbnails, record.thumbnail_key)
+
+
+def redirect_to(bucket: Bucket, key: str, *, save_as: str = "") -> Response:
+    seconds = services().settings.presign_seconds
+    url = bucket.presign_get(key, seconds, save_as=save_as)
+    return api.redirect(url, cache_seconds=seconds // 2)
+
+
+@app.route("/search", methods=["GET"])
+@api.answers
+def get_search() -> dict[str, Any]:
+    fields = {"q": "text", "limit": "limit", "cursor": "cursor", **FILTERS}
+    query = app.query()
+    if "q" not in query:
+        raise InvalidRequest("Say what to look for: /search?q=a+cat.", field="q")
+    return answer_search(api.parse_query(SearchRequest, query, fields))
+
+
+@app.route("/search", methods=["POST"])
+@api.answers
+def post_search() -> dict[str, Any]:
+    return answer_search(api.parse_body(SearchRequest, app.serving()))
+
+
+def answer_search(request: SearchRequest) -> dict[str, Any]:
+    page = services().search.search(request, owner=caller().owner)
+    return {
+        "items": [{**api.image_json(hit.record, base()), "score": hit.score} for hit in page.items],
+        "next_cursor": page.next_cursor,
+        "total": page.total,
+        "timings_ms": page.timings_ms,
+        "model": page.model,
+    }
+
+
+@app.route("/stats", methods=["GET"])
+@api.answers
+def get_stats() -> dict[str, Any]:
+    caller()
+    known = services()
+    counts = known.index.counts()
+    answer: dict[str, Any] = {
+        "images": {state: counts[state] for state in STATES if state != "deleted"},
+        "model": known.search.model(),
+    }
+    if known.queue:
+        answer["queue"] = known.queue.depth()._asdict()
+    if known.dead_letters:
+        answer["dead_letters"] = {"waiting": known.dead_letters.depth().waiting}
+    return answer
+
+
+@app.route("/health", methods=["GET"])
+@api.answers
+def get_health() -> Response:
+    checks = {}
+    known = services()
+    parts: dict[str, Callable[[], object]] = {
+        "bucket": known.bucket.check,
+        "index": known.index.counts,
+    }
+    if known.queue:
+        parts["queue"] = known.queue.depth
+    for name, check in parts.items():
+        try:
+            check()
+            checks[name] = "ok"
+        except IntellisenseError as error:
+            checks[name] = error.message
+    well = all(said == "ok" for said in checks.values())
+    body = {"status": "ok" if well else "failing", "version": __version__, "checks": checks}
+    return api.answer(body, 200 if well else 503)

@@ -1,0 +1,234 @@
+"""What all routes share: the application object, requests in, JSON and errors out."""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from aws_lambda_powertools import Logger
+from chalice.app import Chalice, Request, Response
+from pydantic import BaseModel, ValidationError
+
+from chalicelib.errors import IntellisenseError, InvalidRequest
+from chalicelib.records import ImageRecord
+
+logger = Logger(child=True)
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_CHALICE_CODES = {400: "invalid_request", 405: "method_not_allowed", 415: "unsupported_type"}
+_CHALICE_MESSAGES = {
+    405: "This route does not take that method.",
+    415: "Send the body as application/json.",
+    500: "Something went wrong here; the log has this request id.",
+}
+
+
+class Application(Chalice):
+    """Chalice that may serve several threads: each has its own request."""
+
+    _threads = threading.local()
+
+    def _get_request(self) -> Request | None:
+        return getattr(self._threads, "request", None)
+
+    def _set_request(self, value: Request | None) -> None:
+        self._threads.request = value
+
+    current_request = property(_get_request, _set_request)  # type: ignore[assignment]
+
+    @classmethod
+    def serving(cls) -> Request:
+        """The request this thread is answering."""
+        request: Request = cls._threads.request
+        return request
+
+    @classmethod
+    def query(cls) -> dict[str, str]:
+        """Its query parameters."""
+        return dict(cls.serving().query_params or {})
+
+
+def error_response(error: IntellisenseError, request_id: str) -> Response:
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.field:
+        body["field"] = error.field
+    status = 415 if error.code == "unsupported_type" else error.status
+    return answer({"error": {**body, "request_id": request_id}}, status)
+
+
+def shape_errors(request: Request, get_response: Callable[[Request], Response]) -> Response:
+    """Middleware: Chalice's own errors (wrong method, wrong type, a bug) in our shape."""
+    response = get_response(request)
+    body = response.body
+    if response.status_code < 400 or not isinstance(body, dict) or "error" in body:
+        return response
+    status = response.status_code
+    said = {
+        "code": _CHALICE_CODES.get(status, "internal"),
+        "message": _CHALICE_MESSAGES.get(status) or str(body.get("Message", "")),
+        "request_id": request_id(request),
+    }
+    return answer({"error": said}, status, response.headers)
+
+
+def answers(view: Callable[..., Any]) -> Callable[..., Response]:
+    """Decorates a view: what it returns becomes JSON, what it raises an error answer."""
+
+    @functools.wraps(view)
+    def wrapped(*args: Any, **kwargs: Any) -> Response:
+        try:
+            result = view(*args, **kwargs)
+        except IntellisenseError as error:
+            identity = request_id(Application.serving())
+            if error.status >= 500:
+                logger.error(error.message, code=error.code, request_id=identity)
+            return error_response(error, identity)
+        return result if isinstance(result, Response) else answer(result)
+
+    return wrapped
+
+
+def redirect(url: str, *, cache_seconds: int) -> Response:
+    """302 to a presigned address, remembered by the browser for less than that is good for."""
+    headers: dict[str, Any] = {
+        "Location": url,
+        "Cache-Control": f"private, max-age={cache_seconds}",
+    }
+    return Response(body="", status_code=302, headers=headers)
+
+
+def answer(body: Any, status: int = 200, headers: dict[str, Any] | None = None) -> Response:
+    kept = {k: v for k, v in (headers or {}).items() if k.lower() == "allow"}
+    return Response(
+        body=json.dumps(body, ensure_ascii=False, default=str),
+        status_code=status,
+        headers={
+            "Content-Type": "application/json",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            **kept,
+        },
+    )
+
+
+def request_id(request: Request) -> str:
+    own = request.context.get("requestId")
+    return str(own or getattr(request.lambda_context, "aws_request_id", ""))
+
+
+# --- requests ---------------------------------------------------------------------------------
+
+
+def parse_body(model: type[Model], request: Request) -> Model:
+    """The JSON body as `model`; types are not guessed. Raises `InvalidRequest`."""
+    body = request.raw_body
+    if not body:
+        raise InvalidRequest("Send a JSON body.")
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        raise _invalid(error, {}) from error
+
+
+def parse_query(model: type[Model], query: Mapping[str, str], fields: dict[str, str]) -> Model:
+    """The query string as `model`. `fields` maps each parameter to its path in the model
+    ("q" → "text", "format" → "filters.format"); others are refused. Raises `InvalidRequest`."""
+    values: dict[str, Any] = {}
+    for name, value in query.items():
+        if name not in fields:
+            known = ", ".join(sorted(fields))
+            raise InvalidRequest(f"Unknown parameter; this route takes {known}.", field=name)
+        *path, last = fields[name].split(".")
+        place = values
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = value
+    try:
+        return model.model_validate_strings(values)
+    except ValidationError as error:
+        raise _invalid(error, {path: name for name, path in fields.items()}) from error
+
+
+_SENTENCES = {
+    "missing": "This field is required.",
+    "extra_forbidden": "Unknown field.",
+    "json_invalid": "The body is not valid JSON.",
+    "string_too_long": "At most {max_length} characters.",
+    "string_too_short": "At least {min_length} characters.",
+    "greater_than_equal": "Must be {ge} or more.",
+    "less_than_equal": "Must be {le} or less.",
+    "too_long": "At most {max_length} of these.",
+    "too_short": "At least {min_length} of these.",
+    "int_parsing": "Must be a whole number.",
+    "int_type": "Must be a whole number.",
+    "string_type": "Must be text.",
+    "string_pattern_mismatch": "Not of the right form.",
+    "literal_error": "Must be one of {expected}.",
+}
+
+
+def _invalid(error: ValidationError, names: dict[str, str]) -> InvalidRequest:
+    """The first fault, as one sentence and the field the caller knows it by."""
+    first = error.errors(include_url=False)[0]
+    parts = [str(p) for p in first["loc"] if p not in ("datetime", "date", "function-before")]
+    path = ".".join(p for p in parts if not p.startswith("function-"))
+    context = first.get("ctx", {})
+    sentence = _SENTENCES.get(first["type"])
+    message = sentence.format(**context) if sentence else first["msg"]
+    message = message.removeprefix("Value error, ")
+    message = message[:1].upper() + message[1:]
+    return InvalidRequest(message.rstrip(".") + ".", field=names.get(path, path) or None)
+
+
+# --- answers ----------------------------------------------------------------------------------
+
+
+def base_url(request: Request, public_url: str) -> str:
+    """The address callers reach the API under, without a slash at the end."""
+    if public_url:
+        return public_url.rstrip("/")
+    headers = request.headers
+    scheme = headers.get("x-forwarded-proto", "http").split(",")[0].strip()
+    prefix = headers.get("x-forwarded-prefix", "")
+    path = str(request.context.get("path", ""))
+    own = request.path
+    if not prefix and path.endswith(own):
+        prefix = path[: len(path) - len(own)]
+    return f"{scheme}://{headers.get('host', '')}{prefix}".rstrip("/")
+
+
+def file_url(base: str, image: str, key: str = "") -> str:
+    """`key` makes the URL work before the image is indexed."""
+    return f"{base}/images/{quote(image)}/file" + (f"?{urlencode({'key': key})}" if key else "")
+
+
+def image_json(record: ImageRecord, base: str) -> dict[str, Any]:
+    """One image as `docs/api.md` describes it; never its vector."""
+    place = record.location
+    thumbnail = f"{base}/images/{record.id}/thumbnail?v={record.etag[:8]}"
+    return {
+        "id": record.id,
+        "key": record.key,
+        "name": record.name,
+        "collection": record.collection,
+        "state": record.state,
+        "reason": record.reason,
+        "format": record.format,
+        "bytes": record.bytes,
+        "width": record.width,
+        "height": record.height,
+        "taken_at": record.taken_at.isoformat() if record.taken_at else None,
+        "uploaded_at": record.uploaded_at.isoformat() if record.uploaded_at else None,
+        "indexed_at": record.indexed_at.isoformat(),
+        "camera": record.camera,
+        "location": {"lat": place.lat, "lon": place.lon} if place else None,
+        "owner": record.owner,
+        "sha256": record.sha256,
+        "url": file_url(base, record.id),
+        "thumbnail_url": thumbnail if record.thumbnail_key else None,
+    }

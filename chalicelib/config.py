@@ -1,0 +1,111 @@
+"""Settings: read once from the environment, frozen. No other module reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_type_hints
+
+from chalicelib.errors import ConfigurationError
+
+PREFIX = "IMAGES_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One field an environment variable: `bucket` is `IMAGES_BUCKET`.
+
+    `docs/operations.md` lists every one; a test holds it to that.
+    """
+
+    bucket: str
+    thumbnails_bucket: str
+    queue_url: str = ""
+    dead_letter_queue_url: str = ""
+    region: str = ""
+    endpoint: str = ""
+    """Address of an S3- and SQS-compatible server in place of AWS."""
+    s3_endpoint: str = ""
+    """Address of an S3-compatible server, where it differs from `endpoint`."""
+
+    index: Literal["embedded"] = "embedded"
+    index_folder: str = ""
+    model_folder: str = ""
+    model_threads: int = 0
+    """Threads for inference; 0: as many as there are processors."""
+
+    max_bytes: int = 64 * 1024 * 1024
+    max_pixels: int = 64_000_000
+    decoders: int = 2
+    """Decoding child processes."""
+    decoder_memory: int = 3 * 1024**3
+    """Address space of one decoding child, in bytes."""
+    byte_budget: int = 192 * 1024 * 1024
+    """Bytes of images held at a time by one invocation."""
+    pixel_budget: int = 96_000_000
+    """Pixels decoded at a time by one invocation."""
+
+    presign_seconds: int = 300
+    public_url: str = ""
+    """Address under which callers reach the API; empty: taken from each request."""
+    auth: Literal["none", "iam"] = "iam"
+    log_queries: bool = True
+    log_level: str = "INFO"
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """From the environment. Raises `ConfigurationError` naming the variable at fault."""
+        source = os.environ if environment is None else environment
+        hints = get_type_hints(cls)
+        given: dict[str, Any] = {}
+        for part in fields(cls):
+            name = PREFIX + part.name.upper()
+            if name in source:
+                given[part.name] = _parse(name, source[name], hints[part.name])
+        missing = [n for n in ("bucket", "thumbnails_bucket") if not given.get(n)]
+        if missing:
+            names = ", ".join(PREFIX + n.upper() for n in missing)
+            raise ConfigurationError(f"Set {names} in the environment.")
+        if given["bucket"] == given["thumbnails_bucket"]:
+            raise ConfigurationError(
+                "IMAGES_THUMBNAILS_BUCKET must differ from IMAGES_BUCKET: "
+                "each thumbnail would come back as a new photo."
+            )
+        if "region" not in given:
+            given["region"] = source.get("AWS_REGION") or source.get("AWS_DEFAULT_REGION") or ""
+        settings = cls(**given)
+        if settings.auth == "none" and "AWS_LAMBDA_FUNCTION_NAME" in source:
+            raise ConfigurationError(
+                "IMAGES_AUTH=none is for one machine only and does not start in Lambda. Set iam."
+            )
+        return settings
+
+    def environment(self) -> dict[str, str]:
+        """The variables that `load` reads back to these settings; for child processes."""
+        return {PREFIX + f.name.upper(): _write(getattr(self, f.name)) for f in fields(self)}
+
+
+def _write(value: object) -> str:
+    return ("1" if value else "0") if isinstance(value, bool) else str(value)
+
+
+def _parse(name: str, text: str, kind: Any) -> Any:
+    if kind is bool:
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off", ""):
+            return False
+        raise ConfigurationError(f"{name} must be true or false, not {text!r}.")
+    if kind is int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ConfigurationError(f"{name} must be a whole number, not {text!r}.") from None
+        if number < 0:
+            raise ConfigurationError(f"{name} must not be negative.")
+        return number
+    choices = getattr(kind, "__args__", None)
+    if choices and text not in choices:
+        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {text!r}.")
+    return text

@@ -1,0 +1,9 @@
+"""Decoding in child processes that may die without harm: `DecoderPool`."""
+
+from chalicelib.decoding.gate import Gate
+from chalicelib.decoding.pool import DecoderPool, Limits, Prepared
+
+DECODER_VERSION = 1
+"""Raised when `images.py` starts to read what it rejected before; reconcile then tries again."""
+
+__all__ = ["DECODER_VERSION", "DecoderPool", "Gate", "Limits", "Prepared"]

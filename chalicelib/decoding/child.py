@@ -1,0 +1,105 @@
+"""The child: `python -m chalicelib.decoding.child MEMORY_BYTES CPU_SECONDS`.
+
+It reads frames from standard input and answers on standard output, one image at a time:
+`open` takes the bytes and answers the header's format and size; `prepare` decodes what was opened.
+It ends when its parent closes the pipe, so it never outlives it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+from chalicelib import images
+from chalicelib.clip.pixels import PixelSpec, to_pixels
+from chalicelib.decoding import frames
+from chalicelib.errors import Permanent, TooLarge
+
+MEMORY_ERROR_EXIT = 3
+
+
+def main() -> None:
+    memory, cpu_seconds = int(sys.argv[1]), int(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _limit_memory(memory)
+    # Decoders print; standard output carries frames and nothing else.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, out, cpu_seconds)
+
+
+def serve(source: BinaryIO, out: BinaryIO, cpu_seconds: int) -> None:
+    data = b""
+    while (frame := frames.unpack(source.read)) is not None:
+        header, blobs = frame
+        _limit_cpu(cpu_seconds)
+        try:
+            if header["op"] == "open":
+                data = blobs[0]
+                answer, parts = _open(data, header["max_pixels"])
+            else:
+                answer, parts = _prepare(data, header)
+        except Permanent as error:
+            answer, parts = _refusal(error), []
+        except MemoryError:
+            refusal = TooLarge("Decoding this image needs more memory than is allowed.")
+            answer, parts = _refusal(refusal), []
+        for piece in frames.pack(answer, parts):
+            out.write(piece)
+        out.flush()
+
+
+def _open(data: bytes, max_pixels: int) -> tuple[dict[str, Any], list[bytes]]:
+    header = images.read_header(data, max_pixels=max_pixels)
+    return {"format": header.format, "width": header.width, "height": header.height}, []
+
+
+def _prepare(data: bytes, header: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+    picture = images.open_upright(data, max_pixels=header["max_pixels"])
+    pixels = to_pixels(picture.image, PixelSpec.from_json(header["spec"]))
+    place = picture.location
+    facts = {
+        "format": picture.format,
+        "width": picture.image.width,
+        "height": picture.image.height,
+        "taken_at": picture.taken_at.isoformat() if picture.taken_at else None,
+        "camera": picture.camera,
+        "location": [place.lat, place.lon] if place else None,
+        "perceptual_hash": images.perceptual_hash(picture.image),
+        "pixels_shape": list(pixels.shape),
+    }
+    small = images.thumbnail(picture.image) if header["thumbnail"] else b""
+    return facts, [small, pixels.tobytes()]
+
+
+def _refusal(error: Permanent) -> dict[str, Any]:
+    return {"error": error.code, "message": error.message}
+
+
+def _limit_memory(limit: int) -> None:
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _limit_cpu(seconds: int) -> None:
+    """From now on at most `seconds` of processor time; past that the kernel sends SIGXCPU.
+
+    Processor time, not the wall's: a busy machine does not make a good image look bad.
+    """
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        used = int(usage.ru_utime + usage.ru_stime)
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(resource.RLIMIT_CPU, (used + seconds + 1, hard))
+
+
+if __name__ == "__main__":
+    main()

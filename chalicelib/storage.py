@@ -1,0 +1,268 @@
+"""The buckets: presign, head, get, put, list, delete. Holds no rule about images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from urllib.parse import quote, unquote
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.errors import StorageUnavailable
+
+_MISSING = {"NoSuchKey", "404", "NotFound"}
+_UNCHANGED = {"304", "NotModified", "PreconditionFailed"}
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What S3 tells of an object besides its bytes. `name` and `owner` come from its metadata."""
+
+    key: str
+    etag: str
+    size: int
+    uploaded_at: datetime
+    version_id: str = ""
+    name: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The object, whole; `data` and `info` come from one response, so they belong together."""
+
+    info: ObjectInfo
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """The object is over the limit the caller named; its bytes were not read."""
+
+    info: ObjectInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """The object is in an archive storage class; its bytes cannot be read before a restore."""
+
+    info: ObjectInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """There is no such object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The object still has the etag the caller knows."""
+
+
+Look = Fetched | Oversized | Archived | Missing | Unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """One row of a bucket listing; `size` in bytes."""
+
+    key: str
+    etag: str
+    size: int
+    uploaded_at: datetime
+
+
+def _nothing(_size: int) -> None:
+    pass
+
+
+class Bucket(Protocol):
+    """One bucket. `tests/contract/test_bucket.py` holds each kind to it.
+
+    Every method raises `StorageUnavailable` when the store does not answer, or refuses.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def look(
+        self,
+        key: str,
+        *,
+        known_etag: str = "",
+        max_bytes: int,
+        before_read: Callable[[int], object] = _nothing,
+    ) -> Look:
+        """One GET of `key`, conditional where `known_etag` is given.
+
+        `before_read` is told the size before the bytes are read, and may wait."""
+
+    def put(
+        self, key: str, data: bytes, content_type: str, metadata: dict[str, str] | None = None
+    ) -> None: ...
+
+    def delete(self, key: str) -> None:
+        """Delete `key`; harmless when it is not there."""
+
+    def list(self) -> Iterator[ListedObject]:
+        """Every object, by key."""
+
+    def presign_get(self, key: str, seconds: int, *, save_as: str = "", kind: str = "") -> str:
+        """A URL anyone may GET `key` with for `seconds`; `save_as` makes browsers download."""
+
+    def presign_post(
+        self, key: str, content_type: str, max_bytes: int, seconds: int, metadata: dict[str, str]
+    ) -> dict[str, Any]:
+        """{"url", "fields"} of a form POST good for this key, type and size only."""
+
+    def check(self) -> None:
+        """Raises unless the bucket is there and answers."""
+
+
+def image_metadata(name: str, owner: str) -> dict[str, str]:
+    """What is kept with the object itself, so that the index can be made again from the bucket.
+
+    S3 metadata is ASCII, hence percent-encoding; 1,500 bytes keep it inside S3's 2 KB.
+    """
+    encoded = quote(name, safe=" ()[]{}!#$&'*,;=@~^+")[:1500]
+    metadata = {"name": _whole_escapes(encoded)}
+    if owner:
+        metadata["owner"] = _whole_escapes(quote(owner, safe="@:/")[:400])
+    return metadata
+
+
+def _whole_escapes(encoded: str) -> str:
+    """Cut off an escape that a length limit cut in two."""
+    cut = encoded.rfind("%", max(0, len(encoded) - 2))
+    return encoded if cut < 0 else encoded[:cut]
+
+
+class S3Bucket:
+    """A `Bucket` on S3 or on anything that speaks its protocol."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def look(
+        self,
+        key: str,
+        *,
+        known_etag: str = "",
+        max_bytes: int,
+        before_read: Callable[[int], object] = _nothing,
+    ) -> Look:
+        condition = {"IfNoneMatch": f'"{known_etag}"'} if known_etag else {}
+        try:
+            response = self._client.get_object(Bucket=self._name, Key=key, **condition)
+            info = _info(key, response)
+            with response["Body"] as body:
+                if info.size > max_bytes:
+                    return Oversized(info)
+                before_read(info.size)
+                return Fetched(info, body.read())
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _UNCHANGED and condition:
+                return Unchanged()
+            if code in _MISSING:
+                return Missing()
+            if code == "InvalidObjectState":
+                return self._archived(key)
+            raise self._unavailable(error) from error
+        except (BotoCoreError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _archived(self, key: str) -> Look:
+        try:
+            return Archived(_info(key, self._client.head_object(Bucket=self._name, Key=key)))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return Missing()
+            raise self._unavailable(error) from error
+        except (BotoCoreError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def put(
+        self, key: str, data: bytes, content_type: str, metadata: dict[str, str] | None = None
+    ) -> None:
+        self._call(
+            "put_object", Key=key, Body=data, ContentType=content_type, Metadata=metadata or {}
+        )
+
+    def delete(self, key: str) -> None:
+        self._call("delete_object", Key=key)
+
+    def list(self) -> Iterator[ListedObject]:
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._name)
+            for page in pages:
+                for row in page.get("Contents", []):
+                    etag = row["ETag"].strip('"')
+                    yield ListedObject(row["Key"], etag, row["Size"], row["LastModified"])
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def presign_get(self, key: str, seconds: int, *, save_as: str = "", kind: str = "") -> str:
+        extra: dict[str, str] = {}
+        if save_as:
+            extra["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(save_as)}"
+        if kind:
+            extra["ResponseContentType"] = kind
+        url: str = self._client.generate_presigned_url(
+            "get_object", Params={"Bucket": self._name, "Key": key, **extra}, ExpiresIn=seconds
+        )
+        return url
+
+    def presign_post(
+        self, key: str, content_type: str, max_bytes: int, seconds: int, metadata: dict[str, str]
+    ) -> dict[str, Any]:
+        fixed = {"Content-Type": content_type}
+        fixed |= {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+        # boto3 turns "${filename}" in a key into a prefix rule; our keys never hold one.
+        post: dict[str, Any] = self._client.generate_presigned_post(
+            self._name,
+            key,
+            Fields=dict(fixed),
+            Conditions=[
+                *({name: value} for name, value in fixed.items()),
+                ["content-length-range", 1, max_bytes],
+            ],
+            ExpiresIn=seconds,
+        )
+        return post
+
+    def check(self) -> None:
+        self._call("head_bucket")
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(Bucket=self._name, **arguments)
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> StorageUnavailable:
+        if isinstance(error, ClientError):
+            code = error.response["Error"]["Code"]
+            return StorageUnavailable(f"S3 answered {code} for bucket {self._name}.")
+        return StorageUnavailable(f"S3 did not answer ({type(error).__name__}).")
+
+
+def _info(key: str, response: dict[str, Any]) -> ObjectInfo:
+    metadata = response.get("Metadata", {})
+    version = response.get("VersionId") or ""
+    return ObjectInfo(
+        key=key,
+        etag=response["ETag"].strip('"'),
+        size=response["ContentLength"],
+        uploaded_at=response["LastModified"],
+        version_id="" if version == "null" else version,
+        name=unquote(metadata.get("name", "")) or key.rsplit("/", 1)[-1],
+        owner=unquote(metadata.get("owner", "")),
+    )
