@@ -61,7 +61,7 @@ def read_huggingface(path: Path) -> ModelFolder:
         text=_text_spec(path, config, search),
         vision_tower=vision,
         text_tower=text,
-        source=None if form == "fp32" else _source(search),
+        source=_source(search),
     )
 
 

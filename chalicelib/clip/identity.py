@@ -29,7 +29,7 @@ _SECOND = 10**9
 def fingerprint(folder: ModelFolder) -> str:
     """12 hex digits: the same for the same weights, tokenizer and preprocessing.
 
-    A form that was made from another model carries that model's fingerprint.
+    A folder made from another source carries that one's fingerprint (`ModelFolder.source`).
     """
     if folder.source is not None:
         return folder.source

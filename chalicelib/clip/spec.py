@@ -39,8 +39,8 @@ class TextSpec:
 class ModelFolder:
     """What every layout comes down to.
 
-    `source` is the fingerprint of the model that this form was made from, where the form is not
-    itself the source (fp32).
+    `source` is the fingerprint that the folder's maker gives it, where the files are not the
+    source themselves: an int8 form of another folder, or a model built from parts.
     """
 
     path: Path

