@@ -17,6 +17,7 @@ BLOCK = 16_384
 """Rows in one block of the matrix. Growing adds a block; what is there is never copied."""
 
 _FETCH = 2048
+_FEW_DEAD = 1024
 _MOST_DEAD = 0.25
 _CHANGED = (
     "SELECT num, id, vector FROM images LEFT JOIN vectors USING (num) WHERE seq > ? ORDER BY seq"
@@ -158,7 +159,7 @@ class VectorCache:
     def _compact(self) -> None:
         """Move the living together once too many slots are dead; snapshots keep the old arrays."""
         dead = self._size - len(self._slot_of)
-        if dead < 1024 or dead < _MOST_DEAD * self._size:
+        if dead < _FEW_DEAD or dead < _MOST_DEAD * self._size:
             return
         old, slots = self._freeze(), np.flatnonzero(self._alive[: self._size])
         self._size, self._blocks = 0, []

@@ -1,0 +1,46 @@
+"""An index for every test, once for each store in `index_stores.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from index_helpers import DIM
+from index_stores import STORES, OpenStore
+
+from chalicelib.index import ranking, vectors
+from chalicelib.index.base import Index
+from chalicelib.index.embedded import EmbeddedIndex
+
+
+@pytest.fixture(params=STORES.values(), ids=STORES.keys())
+def open_store(request: pytest.FixtureRequest) -> OpenStore:
+    """Opens an index that keeps its things in the folder it is given."""
+    store: OpenStore = request.param
+    return store
+
+
+@pytest.fixture
+def index(open_store: OpenStore, tmp_path: Path) -> Iterator[Index]:
+    index = open_store(tmp_path)
+    index.ensure()
+    yield index
+    index.close()
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[EmbeddedIndex]:
+    index = EmbeddedIndex(tmp_path, dim=DIM, model="tiny")
+    index.ensure()
+    yield index
+    index.close()
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes few vectors do what it takes hundreds of thousands to do: new blocks, compaction."""
+    monkeypatch.setattr(vectors, "BLOCK", 64)
+    monkeypatch.setattr(vectors, "_FEW_DEAD", 16)
+    monkeypatch.setattr(vectors, "_FETCH", 50)
+    monkeypatch.setattr(ranking, "_FEW", 2)
