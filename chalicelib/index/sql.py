@@ -31,7 +31,8 @@ CREATE TABLE images (
 CREATE TABLE vectors (num INTEGER PRIMARY KEY, vector BLOB NOT NULL);
 CREATE INDEX images_by_seq ON images (seq);
 CREATE INDEX images_by_recency ON images (recency, id);
-CREATE INDEX images_by_filter ON images (state, collection, owner, format, date);
+CREATE INDEX images_by_collection ON images (state, collection, owner, format, date);
+CREATE INDEX images_by_owner ON images (state, owner, collection, format, date);
 """
 # meta.seq      the number of the last write; every write takes the next, none is ever used twice
 # meta.purged   the highest seq among the tombstones purged so far

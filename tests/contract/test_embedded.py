@@ -274,3 +274,31 @@ def test_the_protocol_can_be_imported_without_numpy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert asked.stdout.strip() == "False"
+
+
+def test_a_search_under_way_is_not_changed_by_what_others_write(embedded: EmbeddedIndex) -> None:
+    put(embedded, *(ready(n) for n in range(5)))
+    put(embedded, tombstone(0))
+    with embedded._database.reading() as db:
+        snapshot = embedded._vectors.snapshot(db)
+        assert snapshot.alive is None
+    put(embedded, tombstone(1))
+    with embedded._database.reading() as db:
+        snapshot = embedded._vectors.snapshot(db)
+    assert snapshot.alive is not None
+    before = snapshot.alive.tolist(), list(snapshot.ids[: snapshot.size])
+    put(embedded, tombstone(2), ready(3, toward(0.1)), ready(9))
+    assert len(search_ids(embedded)) == 3
+    assert (snapshot.alive.tolist(), list(snapshot.ids[: snapshot.size])) == before
+
+
+def test_a_search_whose_view_of_the_records_is_older_than_the_vectors_looks_again(
+    embedded: EmbeddedIndex,
+) -> None:
+    put(embedded, ready(1))
+    with embedded._database.reading() as db:
+        assert db.execute("SELECT count(*) FROM images").fetchone() == (1,)
+        put(embedded, ready(2))
+        assert len(search_ids(embedded)) == 2
+        assert embedded._vectors.snapshot(db).size == 2
+        assert db.execute("SELECT count(*) FROM images").fetchone() == (2,)
