@@ -1,0 +1,142 @@
+/**
+ * The HTTP API (docs/api.md): one method a route, one kind of error.
+ *
+ * @typedef {object} Image
+ * @property {string} id
+ * @property {string} key
+ * @property {string} name
+ * @property {string} collection
+ * @property {"ready"|"rejected"|"archived"|"deleted"} state
+ * @property {string} reason
+ * @property {string} format
+ * @property {number} bytes
+ * @property {number} width
+ * @property {number} height
+ * @property {string|null} taken_at
+ * @property {string} uploaded_at
+ * @property {string} camera
+ * @property {{lat: number, lon: number}|null} location
+ * @property {string} url
+ * @property {string|null} thumbnail_url
+ * @property {number} [score]
+ *
+ * @typedef {{items: Image[], next_cursor: string|null, total?: number|null}} Page
+ * @typedef {{images: Record<string, number>, queue: {waiting: number, in_flight: number}, dead_letters?: {waiting: number}}} Stats
+ * @typedef {{id: string, key: string, name: string, url: string, post: {url: string, fields: Record<string, string>}}} Place
+ */
+import { filtersOf, isLibrary } from "./query.js";
+import { texts } from "./texts.js";
+
+const TIMEOUT_MS = 30_000;
+export const PAGE_SIZE = 60;
+
+export class ApiError extends Error {
+  /** @param {{status: number, code: string, message: string, field?: string, request_id?: string}} error */
+  constructor({ status, code, message, field = "", request_id = "" }) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.field = field;
+    this.requestId = request_id;
+  }
+
+  /** Worth asking again without a change. */
+  get passing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** @param {unknown} error */
+export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
+
+export class Api {
+  /** @param {string} base address of the API, relative to the page or absolute */
+  constructor(base) {
+    this.base = new URL(base.endsWith("/") ? base : `${base}/`, document.baseURI);
+  }
+
+  /** One page of the library or of a search. @param {import("./query.js").Query} query @param {{cursor?: string|null, signal?: AbortSignal}} [options] @returns {Promise<Page>} */
+  page(query, { cursor = null, signal } = {}) {
+    const filters = filtersOf(query);
+    if (query.like) return this.#ask("POST", "search", { signal, body: { id: query.like, filters, limit: PAGE_SIZE, cursor } });
+    const params = { ...filters, limit: PAGE_SIZE, cursor };
+    if (isLibrary(query)) return this.#ask("GET", "images", { signal, params });
+    return this.#ask("GET", "search", { signal, params: { q: query.q.trim(), ...params } });
+  }
+
+  /** @param {string[]} ids at most 100 @returns {Promise<Image[]>} */
+  async images(ids) {
+    return (await this.#ask("GET", "images", { params: { ids: ids.join(",") } })).items;
+  }
+
+  /** @param {string|null} cursor @returns {Promise<Page>} */
+  rejected(cursor = null) {
+    return this.#ask("GET", "images", { params: { state: "rejected", limit: 100, cursor } });
+  }
+
+  /** @param {string} id @returns {Promise<Image>} */
+  image(id) {
+    return this.#ask("GET", `images/${encodeURIComponent(id)}`);
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    return this.#ask("DELETE", `images/${encodeURIComponent(id)}`);
+  }
+
+  /** @returns {Promise<Stats>} */
+  stats() {
+    return this.#ask("GET", "stats");
+  }
+
+  /** Places to upload to. @param {string} collection @param {File[]} files @returns {Promise<Place[]>} */
+  async places(collection, files) {
+    const body = { files: files.map(({ name, type, size }) => ({ name, type, size })), ...(collection && { collection }) };
+    return (await this.#ask("POST", "uploads", { body })).uploads;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {{params?: Record<string, any>, body?: object, signal?: AbortSignal}} [options]
+   * @returns {Promise<any>}
+   */
+  async #ask(method, path, { params = {}, body, signal } = {}) {
+    const url = new URL(path, this.base);
+    for (const [name, value] of Object.entries(params)) if (value !== null && value !== "") url.searchParams.set(name, String(value));
+    const controller = new AbortController();
+    const stop = () => controller.abort();
+    signal?.addEventListener("abort", stop);
+    if (signal?.aborted) stop();
+    const timer = setTimeout(stop, TIMEOUT_MS);
+    try {
+      const response = await fetch(url, {
+        method,
+        signal: controller.signal,
+        headers: { accept: "application/json", ...(body && { "content-type": "application/json" }) },
+        body: body && JSON.stringify(body),
+      });
+      return await answerOf(response);
+    } catch (error) {
+      if (signal?.aborted || error instanceof ApiError) throw error;
+      throw new ApiError({ status: 0, code: "offline", message: texts.offlineTitle });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+}
+
+/** @param {Response} response */
+async function answerOf(response) {
+  const text = await response.text();
+  let answer;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    throw new ApiError({ status: response.ok ? 500 : response.status, code: `http_${response.status}`, message: texts.badAnswer });
+  }
+  if (response.ok) return answer;
+  const { code, message, field, request_id } = answer?.error ?? {};
+  throw new ApiError({ status: response.status, code: code ?? `http_${response.status}`, message: message ?? texts.errorTitle, field, request_id });
+}

@@ -1,0 +1,92 @@
+/** Where files come from: the picker, a drop anywhere on the page, the clipboard. */
+import { byId } from "./dom.js";
+import { texts } from "./texts.js";
+
+/** @param {(files: File[]) => void} onFiles */
+export function takeFiles(onFiles) {
+  const input = byId("file-input");
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = "";
+    if (files.length) onFiles(files);
+  });
+  byId("upload-button").addEventListener("click", openPicker);
+  takeDrops(onFiles);
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith("image/"));
+    if (!files.length || document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    onFiles(files.map(named));
+  });
+}
+
+export function openPicker() {
+  byId("file-input").click();
+}
+
+/** @param {(files: File[]) => void} onFiles */
+function takeDrops(onFiles) {
+  const cover = byId("drop");
+  let own = false; // a picture of the page itself is dragged
+  let depth = 0;
+  const wanted = (/** @type {DragEvent} */ event) => !own && Boolean(event.dataTransfer?.types.includes("Files")) && !document.querySelector("dialog[open]");
+  const show = (/** @type {boolean} */ on) => {
+    cover.hidden = !on;
+    if (!on) depth = 0;
+  };
+  document.addEventListener("dragstart", () => (own = true));
+  document.addEventListener("dragend", () => (own = false));
+  document.addEventListener("dragenter", (event) => {
+    if (!wanted(event)) return;
+    depth += 1;
+    show(true);
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!wanted(event)) return;
+    depth -= 1;
+    if (depth <= 0) show(false);
+  });
+  document.addEventListener("dragover", (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault(); // else the browser would leave the page for the file
+    event.dataTransfer.dropEffect = wanted(event) ? "copy" : "none";
+  });
+  document.addEventListener("drop", async (event) => {
+    const take = wanted(event);
+    show(false);
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    if (!take) return;
+    const files = await filesOf(event.dataTransfer);
+    if (files.length) onFiles(files);
+  });
+}
+
+/** Every file that was dropped, those in folders too. @param {DataTransfer} data */
+async function filesOf(data) {
+  const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
+  const loose = [...data.files];
+  if (!entries.some((entry) => entry.isDirectory)) return loose;
+  /** @type {File[]} */
+  const files = [];
+  const walk = async (/** @type {any} */ entry) => {
+    if (entry.name.startsWith(".")) return;
+    if (entry.isFile) return void files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!some.length) return;
+      for (const each of some) await walk(each);
+    }
+  };
+  for (const entry of entries) await walk(entry).catch(console.warn);
+  return files.filter(({ name, type }) => type.startsWith("image/") || /\.(hei[cf]|tiff?|avif|bmp)$/i.test(name));
+}
+
+/** Pasted pictures are all called image.png; a time tells them apart. @param {File} file */
+function named(file) {
+  if (file.name && !/^image\.\w+$/i.test(file.name)) return file;
+  const stamp = new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
+  const ending = file.type.split("/")[1]?.replace("jpeg", "jpg").replace(/\W.*$/, "") || "png";
+  return new File([file], texts.pastedName(stamp, ending), { type: file.type, lastModified: file.lastModified });
+}

@@ -1,0 +1,376 @@
+/** Puts the parts together: the address says what is shown, the parts tell the address what was asked. */
+import { announce } from "./announce.js";
+import { Api } from "./api.js";
+import { button, byId, el, fillTexts } from "./dom.js";
+import { openPicker, takeFiles } from "./drop.js";
+import { Filters } from "./filters.js";
+import { nameOf, safeUrl } from "./format.js";
+import { Grid } from "./grid.js";
+import { hideNotice, noticeShown, showEmpty, showError, showNothing, showWaiting } from "./notices.js";
+import { hasFilters, isLibrary, queryAddress, readQuery, sameQuery } from "./query.js";
+import { Rejected } from "./rejected.js";
+import { SearchBox } from "./search-box.js";
+import { Search } from "./search.js";
+import { Status } from "./status.js";
+import { texts } from "./texts.js";
+import { UploadPanel } from "./upload-panel.js";
+import { Uploads } from "./uploads.js";
+import { Viewer } from "./viewer.js";
+
+/**
+ * @typedef {import("./query.js").Query} Query
+ * @typedef {import("./api.js").Image} Image
+ */
+
+const KEPT_ANSWERS = 12;
+const RETRY_MS = 4000;
+
+/** @returns {Promise<{api: string}>} */
+async function readConfig() {
+  try {
+    const response = await fetch("config.json");
+    return { api: "api", ...(response.ok ? await response.json() : {}) };
+  } catch {
+    return { api: "api" };
+  }
+}
+
+class Page {
+  /** Answers drawn before, so that the back button needs no new search. @type {Map<string, {items: Image[], cursor: string|null, total: number|null, scroll: number}>} */
+  #answers = new Map();
+  /** What the viewer was opened over. @type {Query|null} */
+  #viewedFrom = null;
+  #typing = false;
+  #retryTimer = 0;
+  #refreshTimer = 0;
+
+  /** @param {Api} api */
+  constructor(api) {
+    const { query, image } = readQuery(location.search);
+    this.api = api;
+    this.grid = new Grid(byId("grid"), (/** @type {Image} */ each) => this.#openImage(each));
+    this.search = new Search(api, query, {
+      loading: () => this.#loading(),
+      found: (page) => this.#found(page),
+      foundMore: (page) => this.#foundMore(page),
+      failed: (error) => this.#failed(error),
+      moreFailed: () => this.#moreFailed(),
+    });
+    this.box = new SearchBox((text, typing) => this.#asked(text, typing));
+    this.filters = new Filters((filters) => this.ask({ ...this.search.query, ...filters }));
+    this.uploads = new Uploads(api, { changed: (upload) => this.panel.changed(upload), ready: (images) => this.#uploaded(images) });
+    this.panel = new UploadPanel(byId("uploads"), this.uploads, (each) => this.#openImage(each));
+    this.rejected = new Rejected(byId("rejected"), api, () => this.status.refresh());
+    this.status = new Status(api, byId("status"), {
+      pending: () => this.uploads.busy,
+      changed: (now, before) => this.#statsChanged(now, before),
+      rejected: () => this.rejected.open(),
+    });
+    this.viewer = new Viewer(byId("viewer"), this.#viewerHost());
+    this.more = byId("more");
+    this.moreButton = this.more.querySelector("button");
+    this.moreButton.addEventListener("click", () => this.#loadMore());
+    this.watch = new IntersectionObserver(([entry]) => entry.isIntersecting && this.#loadMore(), { rootMargin: "1200px 0px" });
+    takeFiles((files) => this.#takeFiles(files));
+    addEventListener("popstate", () => this.#follow());
+    addEventListener("online", () => this.search.error && this.search.run(this.search.query));
+    addEventListener("beforeunload", (event) => this.uploads.in("queued", "uploading").length && event.preventDefault());
+    byId("search").addEventListener("blur", () => (this.#typing = false));
+    document.querySelector(".brand")?.addEventListener("click", (event) => {
+      if (/** @type {MouseEvent} */ (event).ctrlKey || /** @type {MouseEvent} */ (event).metaKey) return;
+      event.preventDefault();
+      this.ask(readQuery("").query);
+    });
+    this.#drawQuery(query);
+    this.search.run(query);
+    this.status.refresh();
+    if (image) this.#openById(image);
+  }
+
+  /** Asks for something new: a step in the history, unless it goes on from the last one. @param {Query} query @param {"push"|"replace"} [step] */
+  ask(query, step = "push") {
+    this.#typing = false;
+    if (sameQuery(query, this.search.query) && !this.search.error) return this.#drawQuery(query);
+    this.#keepAnswer();
+    history[step === "push" ? "pushState" : "replaceState"](null, "", queryAddress(query));
+    this.#run(query);
+  }
+
+  /** @param {string} text @param {boolean} typing */
+  #asked(text, typing) {
+    const goesOn = this.#typing;
+    const query = { ...this.search.query, q: text, like: text.trim() ? "" : this.search.query.like };
+    this.ask(query, goesOn ? "replace" : "push");
+    this.#typing = typing;
+  }
+
+  /** @param {Query} query */
+  #run(query) {
+    this.#drawQuery(query);
+    this.search.run(query);
+    scrollTo(0, 0);
+  }
+
+  /** The address has changed by the back or forward button. */
+  #follow() {
+    const { query, image } = readQuery(location.search);
+    this.#typing = false;
+    if (!sameQuery(query, this.search.query)) {
+      this.#keepAnswer();
+      const kept = this.#answers.get(queryAddress(query));
+      if (kept) {
+        this.#drawQuery(query);
+        this.search.resume(query, kept.cursor, kept.total);
+        this.#draw(kept.items);
+        scrollTo(0, kept.scroll);
+      } else this.#run(query);
+    }
+    if (!image) this.viewer.close();
+    else if (this.viewer.image?.id !== image) this.#openById(image);
+  }
+
+  #keepAnswer() {
+    const address = queryAddress(this.search.query);
+    this.#answers.delete(address);
+    if (!this.grid.items.length || this.grid.list.hasAttribute("aria-busy")) return;
+    this.#answers.set(address, { items: this.grid.items, cursor: this.search.cursor, total: this.search.total, scroll: scrollY });
+    if (this.#answers.size > KEPT_ANSWERS) this.#answers.delete(this.#answers.keys().next().value ?? "");
+  }
+
+  /* What is drawn */
+
+  /** @param {Query} query */
+  #drawQuery(query) {
+    this.box.set(query.q);
+    this.filters.set(query);
+    this.#drawLike(query.like);
+    document.title = query.q.trim() ? `${query.q.trim()} · ${texts.title}` : texts.title;
+  }
+
+  /** @param {string} id */
+  async #drawLike(id) {
+    const chip = byId("like");
+    if (chip.dataset.id === id) return;
+    chip.dataset.id = id;
+    chip.hidden = !id;
+    if (!id) return chip.replaceChildren();
+    const draw = (/** @type {Image|undefined} */ image) => {
+      const src = safeUrl(image?.thumbnail_url);
+      chip.replaceChildren(
+        src && el("img", { src, alt: "" }),
+        el("span", { text: image ? texts.likeName(nameOf(image)) : texts.moreLikeThis }),
+        button({ icon: "close", label: texts.likeClear, class: "icon-button", data: { testid: "like-clear" }, click: () => this.ask({ ...this.search.query, like: "" }) }),
+      );
+    };
+    const known = this.grid.items.find((image) => image.id === id);
+    draw(known);
+    if (known) return;
+    const image = await this.api.image(id).catch(() => undefined);
+    if (chip.dataset.id === id) draw(image);
+  }
+
+  #loading() {
+    clearTimeout(this.#retryTimer);
+    this.#showMore(false);
+    if (this.grid.items.length) return this.grid.stale();
+    if (noticeShown() === "error" || !noticeShown()) {
+      hideNotice();
+      this.grid.skeleton();
+    } else this.grid.stale();
+    byId("summary").textContent = texts.searching;
+  }
+
+  /** @param {import("./api.js").Page} page */
+  #found(page) {
+    this.#draw(page.items);
+    if (!isLibrary(this.search.query) || hasFilters(this.search.query)) announce(texts.foundAnnounce(this.search.total ?? page.items.length));
+  }
+
+  /** @param {Image[]} items */
+  #draw(items) {
+    this.grid.partial = Boolean(this.search.cursor);
+    this.grid.show(items);
+    this.filters.learn(items);
+    this.#drawSummary();
+    this.#showMore(Boolean(this.search.cursor));
+  }
+
+  /** @param {import("./api.js").Page} page */
+  #foundMore(page) {
+    this.grid.partial = Boolean(this.search.cursor);
+    this.grid.append(page.items);
+    this.filters.learn(page.items);
+    this.#showMore(Boolean(this.search.cursor));
+  }
+
+  /** @param {import("./api.js").ApiError} error */
+  #failed(error) {
+    this.grid.partial = false;
+    this.grid.show([]);
+    byId("summary").textContent = "";
+    showError(error, () => this.search.run(this.search.query));
+    announce(error.message);
+    if (error.passing) this.#retryTimer = setTimeout(() => this.status.refresh(), RETRY_MS);
+  }
+
+  #drawSummary() {
+    const { query } = this.search;
+    const shown = this.grid.items.length;
+    const total = Math.max(this.search.total ?? 0, shown);
+    byId("summary").textContent = !shown ? "" : isLibrary(query) ? (hasFilters(query) ? texts.filtered(total) : texts.library) : texts.ranked(total);
+    if (shown) hideNotice();
+    else if (!isLibrary(query) || hasFilters(query)) showNothing(hasFilters(query) ? () => this.filters.form.reset() : null);
+    else if (this.status.waiting) showWaiting(this.status.waiting);
+    else showEmpty(openPicker);
+  }
+
+  /* Paging */
+
+  /** @param {boolean} on */
+  #showMore(on) {
+    this.more.hidden = !on;
+    this.moreButton.textContent = texts.more;
+    this.watch.unobserve(this.more);
+    if (on) this.watch.observe(this.more); // asked anew each time: fires again while still in sight
+  }
+
+  #moreFailed() {
+    this.grid.finish();
+    this.moreButton.textContent = texts.moreFailed;
+  }
+
+  #loadMore() {
+    this.moreButton.textContent = texts.moreLoading;
+    this.watch.unobserve(this.more); // until the page has come; after a failure only by hand
+    return this.search.more();
+  }
+
+  /* One image */
+
+  #viewerHost() {
+    return {
+      items: () => this.grid.items,
+      total: () => this.search.total,
+      more: () => this.search.more(),
+      link: (/** @type {string} */ id) => new URL(queryAddress(readQuery("").query, id), document.baseURI).href,
+      remove: (/** @type {string} */ id) => this.#remove(id),
+      like: (/** @type {Image} */ image) => this.#like(image),
+      shown: (/** @type {string} */ id) => this.#viewerShown(id),
+      closed: (/** @type {string} */ id) => this.#viewerClosed(id),
+    };
+  }
+
+  /** @param {Image} image */
+  #openImage(image) {
+    this.#typing = false;
+    this.viewer.show(image);
+  }
+
+  /** @param {string} id */
+  async #openById(id) {
+    const known = this.grid.items.find((image) => image.id === id);
+    try {
+      const image = known ?? (await this.api.image(id));
+      if (readQuery(location.search).image === id) this.viewer.show(image);
+    } catch {
+      announce(texts.notFound);
+      if (readQuery(location.search).image === id) history.replaceState(null, "", queryAddress(this.search.query));
+    }
+  }
+
+  /** @param {string} id */
+  #viewerShown(id) {
+    this.#viewedFrom = this.search.query;
+    const { image } = readQuery(location.search);
+    if (image === id) return;
+    const address = queryAddress(this.search.query, id);
+    if (image) history.replaceState(history.state, "", address);
+    else history.pushState({ viewer: true }, "", address);
+  }
+
+  /** @param {string} id */
+  #viewerClosed(id) {
+    const { image } = readQuery(location.search);
+    if (image && history.state?.viewer) history.back();
+    else if (image) history.replaceState(null, "", queryAddress(this.search.query));
+    const back = this.#viewedFrom === this.search.query && this.grid.focus(id);
+    if (!back) byId("results").focus({ preventScroll: true });
+  }
+
+  /** @param {Image} image */
+  #like(image) {
+    const query = { ...readQuery("").query, like: image.id };
+    const viewing = Boolean(readQuery(location.search).image);
+    this.ask(query, viewing ? "replace" : "push"); // the viewer's own step becomes the new search
+    this.viewer.close();
+  }
+
+  /** @param {string} id */
+  async #remove(id) {
+    await this.api.remove(id);
+    this.#answers.clear();
+    this.#countOne(-1);
+    this.grid.remove(id);
+    this.#drawSummary();
+    this.status.refresh();
+  }
+
+  /** @param {number} n */
+  #countOne(n) {
+    if (this.search.total !== null) this.search.total = Math.max(0, this.search.total + n);
+  }
+
+  /* What arrives */
+
+  /** @param {File[]} files */
+  #takeFiles(files) {
+    this.uploads.add(files, this.search.query.collection);
+    this.status.refresh();
+  }
+
+  /** @param {Image[]} images */
+  #uploaded(images) {
+    const { query } = this.search;
+    this.#answers.clear();
+    this.status.refresh();
+    if (!isLibrary(query)) return;
+    if (hasFilters(query) || this.grid.list.hasAttribute("aria-busy")) return this.#refreshSoon();
+    this.#arrived([...images].sort((a, b) => b.uploaded_at.localeCompare(a.uploaded_at)));
+  }
+
+  /** @param {Image[]} images newer than those shown */
+  #arrived(images) {
+    this.#countOne(this.grid.prepend(images));
+    this.filters.learn(images);
+    this.#drawSummary();
+  }
+
+  /** @param {import("./api.js").Stats} now @param {import("./api.js").Stats|null} before */
+  #statsChanged(now, before) {
+    if (this.search.error?.passing) return void this.search.run(this.search.query);
+    const empty = !this.grid.items.length && !this.grid.list.hasAttribute("aria-busy") && isLibrary(this.search.query) && !this.search.error;
+    if (before && now.images.ready !== before.images.ready && isLibrary(this.search.query)) this.#refreshSoon();
+    else if (empty && (noticeShown() === "waiting" || this.status.waiting)) this.#drawSummary();
+  }
+
+  /** Files dropped straight into the bucket show up too. */
+  #refreshSoon() {
+    clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = setTimeout(async () => {
+      if (!isLibrary(this.search.query)) return;
+      const page = await this.search.newest().catch(() => null);
+      if (!page) return;
+      const shown = new Set(this.grid.items.map(({ id }) => id));
+      const last = page.items.findIndex(({ id }) => shown.has(id));
+      const fresh = last < 0 ? page.items : page.items.slice(0, last);
+      if (last < 0) {
+        this.search.resume(this.search.query, page.next_cursor, page.total ?? null);
+        this.#draw(page.items);
+      } else if (fresh.length) this.#arrived(fresh);
+      if (page.total !== undefined && page.total !== null) this.search.total = page.total;
+    }, 800);
+  }
+}
+
+fillTexts();
+readConfig().then(({ api }) => new Page(new Api(api)));

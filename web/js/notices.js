@@ -1,0 +1,73 @@
+/** What stands where images would: the library is empty, nothing was found, something is wrong. */
+import { button, byId, el, icon } from "./dom.js";
+import { texts } from "./texts.js";
+
+/** @param {...any} children */
+function show(...children) {
+  const notice = byId("notice");
+  notice.replaceChildren(...children.filter(Boolean));
+  notice.hidden = false;
+}
+
+export function hideNotice() {
+  byId("notice").hidden = true;
+}
+
+export const noticeShown = () => (byId("notice").hidden ? "" : byId("notice").dataset.kind);
+
+/** @param {string} kind */
+function kindOf(kind) {
+  const notice = byId("notice");
+  notice.dataset.kind = kind;
+  notice.dataset.testid = `notice-${kind}`;
+}
+
+/** @param {() => void} choose opens the file picker */
+export function showEmpty(choose) {
+  kindOf("empty");
+  show(
+    el("div", { class: "drop-zone" },
+      icon("picture"),
+      el("h2", { text: texts.emptyTitle }),
+      el("p", { text: texts.emptyBody }),
+      el("p", { class: "drop-line" },
+        el("strong", { text: texts.emptyDrop }),
+        el("span", { text: texts.emptyOr }),
+        button({ text: texts.emptyChoose, class: "button primary", click: choose })),
+      el("p", { class: "small", text: texts.emptyFormats })),
+    el("p", { class: "small", text: texts.emptyTry }),
+    el("ul", { class: "examples" }, ...texts.examples.map((text) => el("li", { text }))),
+  );
+}
+
+/** @param {number} waiting */
+export function showWaiting(waiting) {
+  kindOf("waiting");
+  show(icon("clock"), el("h2", { text: texts.waitingTitle }), el("p", { text: texts.waitingBody(waiting) }));
+}
+
+/** @param {(() => void)|null} clearFilters */
+export function showNothing(clearFilters) {
+  kindOf("nothing");
+  show(
+    icon("search"),
+    el("h2", { text: texts.nothingTitle }),
+    el("p", { text: clearFilters ? texts.nothingFiltered : texts.nothingBody }),
+    clearFilters && button({ text: texts.clearFilters, click: clearFilters }),
+  );
+}
+
+/** @param {import("./api.js").ApiError} error @param {() => void} retry */
+export function showError(error, retry) {
+  kindOf("error");
+  const offline = error.status === 0;
+  const advice = offline ? texts.offlineBody : error.status === 401 ? texts.authBody : error.status === 503 ? texts.busyBody : "";
+  show(
+    icon(offline ? "offline" : "alert"),
+    el("h2", { text: offline ? texts.offlineTitle : texts.errorTitle }),
+    !offline && el("p", { text: error.message }),
+    advice && el("p", { text: advice }),
+    button({ icon: "retry", text: texts.retry, class: "button primary", data: { testid: "retry" }, click: retry }),
+    !offline && el("p", { class: "small", text: texts.errorCode(error.code, error.requestId) }),
+  );
+}
