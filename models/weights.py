@@ -66,7 +66,7 @@ def read_torch(data: bytes) -> Weights:
         kinds = {key: (kind, count) for (key, kind, count), *_ in tensors.values()}
         storages = {key: _read_storage(file, *kinds[key]) for key in keys}
         return {name: _view(storages, tensor) for name, tensor in tensors.items()}
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
         raise ModelError(f"the checkpoint is damaged ({error!r})") from error
 
 
