@@ -39,7 +39,7 @@ class Application(Chalice):
     def _set_request(self, value: Request | None) -> None:
         self._threads.request = value
 
-    current_request = property(_get_request, _set_request)  # type: ignore[assignment]
+    current_request = property(_get_request, _set_request)
 
     @classmethod
     def serving(cls) -> Request:

@@ -47,7 +47,7 @@ def reconcile(
     ingest: Ingest,
     fingerprint: str,
     batch: int = 16,
-    progress: Callable[[Report], None] = lambda report: None,
+    progress: Callable[[Report], None] | None = None,
 ) -> Report:
     """Make the index say what the bucket says, for the model with `fingerprint`.
 
@@ -56,12 +56,13 @@ def reconcile(
     """
     keys = list(differences(bucket, index, fingerprint))
     report = Report(total=len(keys))
-    progress(report)
+    tell = progress or (lambda _: None)
+    tell(report)
     for start in range(0, len(keys), batch):
         outcomes = ingest.process(keys[start : start + batch])
         for outcome in outcomes.values():
             _count(report, outcome)
-        progress(report)
+        tell(report)
     report.purged = index.purge(datetime.now(timezone.utc) - TOMBSTONES_KEPT)
     report.orphans = sweep_thumbnails(thumbnails, index)
     logger.info("reconciled", total=report.total, results=report.results, purged=report.purged)

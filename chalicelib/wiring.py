@@ -53,8 +53,8 @@ def services() -> Services:
 
 def build(settings: Settings) -> Services:
     """Raises `ConfigurationError` or `ModelError` where something needed is not there."""
-    s3 = _client("s3", settings)
-    sqs = _client("sqs", settings)
+    s3 = client("s3", settings)
+    sqs = client("sqs", settings)
     bucket = S3Bucket(s3, settings.bucket)
     thumbnails = S3Bucket(s3, settings.thumbnails_bucket)
     clip = _clip(settings)
@@ -113,7 +113,7 @@ def _index(settings: Settings, clip: Clip) -> Index:
     return index
 
 
-def _client(service: str, settings: Settings) -> Any:
+def client(service: str, settings: Settings) -> Any:
     """SigV4, and virtual addressing with the bucket's region: boto3's default, the global
     endpoint, answers browsers outside us-east-1 with a redirect that a form POST cannot follow
     (https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html)."""

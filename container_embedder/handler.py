@@ -15,7 +15,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from chalicelib import wiring
 from chalicelib.errors import InvalidRequest
 from chalicelib.events import object_changes
-from chalicelib.ingest import Ingest, Outcome
+from chalicelib.ingest import Ingest
+from chalicelib.verdicts import Outcome
 
 logger = Logger(service="embedder")
 metrics = Metrics(namespace="ImageIntellisense", service="embedder")

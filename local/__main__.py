@@ -1,0 +1,177 @@
+"""`python -m local`: the whole product on one machine. `make demo` runs this."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from chalicelib.errors import IntellisenseError
+from local import samples
+from local.client import ApiClient
+from local.loader import Loader, Report
+from local.stack import ROOT, AlreadyRunning, Repair, Stack
+from models.starter import build_starter
+
+MAX_BYTES = 64 * 1024 * 1024
+SHOWN_REJECTED = 20
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
+    # kill and docker stop end the stack as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        note("\nStopped. What was loaded stays; run it again to go on.")
+        return 130
+    except IntellisenseError as error:
+        note(f"error: {error.message}")
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    folders = (
+        [(options.photos.expanduser(), options.photos.resolve().name)] if options.photos else []
+    )
+    for folder, _ in folders:
+        if not folder.is_dir():
+            note(f"error: --photos {folder} is not a folder.")
+            return 2
+    cache = Path(os.environ.get("INTELLISENSE_CACHE") or ROOT / ".cache")
+    model = options.model or build_starter(cache / "models" / "starter", cache)
+    if not options.no_samples:
+        folders.insert(0, (samples.sample_photos(cache), samples.COLLECTION))
+    port = 0 if options.once is not None and options.port is None else options.port or 8000
+    with _running(options.data, model, port) as (url, stack):
+        api = ApiClient(url)
+        for folder, collection in folders:
+            _load(api, folder, collection)
+        if options.once is not None:
+            _answer(api, options)
+            return 0
+        note(f"\nImage Intellisense is at {url}   (Ctrl-C ends it; your photos stay)")
+        if stack:
+            note(
+                f"Drop files straight in: aws --endpoint-url {stack.s3_url} s3 cp FILE s3://photos/"
+            )
+            stack.broken.wait()
+            note(f"error: the S3 server ended; see {stack.data.path / 'logs'}.")
+        return 1
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description="Image Intellisense on one machine."
+    )
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="load this folder too")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", default=ROOT / ".local",
+        help="where photos and index are kept (.local)",
+    )  # fmt: skip
+    parser.add_argument("--port", type=int, help="of page and API (8000; with --once: any free)")
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help="instead of the starter model")
+    parser.add_argument("--once", metavar="QUERY", help="load, search, print the answer, end")
+    parser.add_argument("--limit", type=int, default=20, help="answers with --once (20)")
+    parser.add_argument("--json", action="store_true", help="with --once: print JSON")
+    parser.add_argument("--no-samples", action="store_true", help="leave the sample photos out")
+    return parser.parse_args(arguments)
+
+
+@contextlib.contextmanager
+def _running(data: Path, model: Path, port: int) -> Iterator[tuple[str, Stack | None]]:
+    """A stack on `data`: one of our own, or, where one runs there already, that one."""
+    stack = Stack(data, model, port)
+    try:
+        note("Starting …")
+        stack.start()
+    except AlreadyRunning as running:
+        if not running.url:
+            raise
+        note(f"Using the stack that runs at {running.url}.")
+        yield running.url, None
+        return
+    try:
+        _show_repair(stack)
+        yield stack.url, stack
+    finally:
+        stack.stop()
+
+
+def _show_repair(stack: Stack) -> None:
+    """Wait for the reconcile at start; a bar only where there is something to repair."""
+    bar = None
+
+    def progress(repair: Repair) -> None:
+        nonlocal bar
+        if repair.total:
+            bar = bar if bar is not None else _bar("Repairing the index", repair.total)
+            bar.update(repair.done - bar.n)
+
+    try:
+        stack.wait_repaired(progress)
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _load(api: ApiClient, folder: Path, collection: str) -> None:
+    with _bar(f"Loading {folder.name}", 0) as bar:
+
+        def expect(total: int) -> None:
+            bar.total = total
+            bar.refresh()
+
+        report = Loader(api, expect, bar.update, MAX_BYTES).load(folder, collection)
+    _tell(report)
+
+
+def _tell(report: Report) -> None:
+    parts = [f"{report.indexed} indexed"]
+    if report.already:
+        parts.append(f"{report.already} there already")
+    if report.rejected:
+        parts.append(f"{len(report.rejected)} rejected")
+    if report.not_images:
+        kinds = ", ".join(f"{n} {ending}" for ending, n in report.not_images.most_common(5))
+        parts.append(f"{report.not_images.total()} no images ({kinds})")
+    if report.waiting:
+        parts.append(f"{len(report.waiting)} still waiting")
+    note("  " + ", ".join(parts))
+    for name, reason in report.rejected[:SHOWN_REJECTED]:
+        note(f"  rejected: {name!r}: {reason}")
+    if len(report.rejected) > SHOWN_REJECTED:
+        note(f"  … and {len(report.rejected) - SHOWN_REJECTED} more; the page lists them all.")
+
+
+def _answer(api: ApiClient, options: argparse.Namespace) -> None:
+    answer = api.post("/search", {"text": options.once, "limit": options.limit})
+    if options.json:
+        print(json.dumps(answer, ensure_ascii=False))
+        return
+    for item in answer["items"]:
+        print(f"{item['score']:7.3f}  {item['key']}")
+
+
+def _bar(title: str, total: int) -> Any:
+    return tqdm(
+        desc=title, total=total, unit=" photos", file=sys.stderr, dynamic_ncols=True, smoothing=0.1
+    )
+
+
+def note(text: str) -> None:
+    """To a person; standard output is for answers."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,330 @@
+"""Starts and stops the processes of the one-machine stack and keeps them running."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from chalicelib.config import Settings
+from chalicelib.errors import ConfigurationError, Transient
+
+ROOT = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+PHOTOS, THUMBNAILS = "photos", "thumbnails"
+QUEUE, DEAD_LETTERS = "ingest", "ingest-dead-letters"
+
+VISIBILITY_SECONDS = 6 * 60
+"""Six times the function's time (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
+
+RECEIVES = 5
+
+Line = dict[str, Any]
+
+
+class AlreadyRunning(ConfigurationError):
+    """Another stack uses this data folder; `url` is where it answers."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(f"{folder} is in use by the stack at {url or 'another process'}.")
+        self.url = url
+
+
+class DataFolder:
+    """`--data`: objects, index, logs; one stack at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self._lock: IO[str] | None = None
+
+    def take(self) -> None:
+        """Raises `AlreadyRunning`."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise ConfigurationError(f"{self.path} cannot be written: {error}.") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            url = lock.read().strip()
+            lock.close()
+            raise AlreadyRunning(self.path, url) from None
+        self._lock = lock
+
+    def announce(self, url: str) -> None:
+        assert self._lock
+        self._lock.truncate(0)
+        self._lock.write(url)
+        self._lock.flush()
+
+    def give_back(self) -> None:
+        if self._lock:
+            self._lock.truncate(0)
+            self._lock.close()
+            self._lock = None
+
+
+class Process:
+    """A child of ours: ends with us, speaks JSON lines, logs to a file."""
+
+    def __init__(self, module: str, arguments: list[str], log: Path) -> None:
+        with log.open("ab") as errors:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                cwd=ROOT,
+                text=True,
+            )
+        self.module = module
+        self.log = log
+
+    def first(self) -> Line:
+        """The first line; raises `Transient` when the process ends before it speaks."""
+        assert self.popen.stdout
+        while text := self.popen.stdout.readline():
+            if (line := _parsed(text)) is not None:
+                return line
+        self.popen.wait()
+        raise Transient(f"{self.module} did not start; see {self.log}.")
+
+    def listen(self, hear: Callable[[Line], None]) -> None:
+        def read() -> None:
+            assert self.popen.stdout
+            for text in self.popen.stdout:
+                if (line := _parsed(text)) is not None:
+                    hear(line)
+
+        threading.Thread(target=read, daemon=True).start()
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            assert self.popen.stdin
+            self.popen.stdin.close()
+        try:
+            self.popen.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+
+def _parsed(text: str) -> Line | None:
+    """A line of ours; whatever else a library prints is passed over."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and "event" in line else None
+
+
+@dataclass(slots=True)
+class Repair:
+    """How far the reconcile at start is."""
+
+    done: int = 0
+    total: int | None = None
+    report: Line | None = None
+
+
+class Stack:
+    """`start`, use `url`, `stop`."""
+
+    def __init__(self, data: Path, model: Path, port: int = 0, decoders: int = 2) -> None:
+        self.data = DataFolder(data)
+        self.url = ""
+        self.s3_url = ""
+        self.restored = 0
+        self.repair = Repair()
+        self.broken = threading.Event()
+        """Set when a part that cannot be restarted has ended."""
+        self._model = model
+        self._port = port
+        self._decoders = decoders
+        self._server: Process | None = None
+        self._worker: Process | None = None
+        self._front: BaseWSGIServer | None = None
+        self._serving = False
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Raises `AlreadyRunning`, `ConfigurationError` (port in use), `Transient`."""
+        self.data.take()
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        # Never the user's own AWS account, whatever their shell has set.
+        for name in [n for n in os.environ if n.startswith(("AWS_", "IMAGES_"))]:
+            del os.environ[name]
+        os.environ |= {
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "POWERTOOLS_METRICS_DISABLED": "true",
+        }
+        logs = self.data.path / "logs"
+        logs.mkdir(exist_ok=True)
+        self._front = _bind(self._port)
+        port = self._front.server_port
+        self.url = f"http://127.0.0.1:{port}"
+        self._start_server(logs, port)
+        settings = self._settings()
+        os.environ |= settings.environment()
+        _make_resources(settings)
+        self._start_worker()
+        self._start_front()
+        self.data.announce(self.url)
+        threading.Thread(target=self._supervise, daemon=True, name="supervise").start()
+
+    def _start_server(self, logs: Path, port: int) -> None:
+        arguments = ["--data", str(self.data.path / "buckets"), "--region", REGION]
+        for bucket in (PHOTOS, THUMBNAILS):
+            arguments += ["--bucket", bucket]
+        for host in ("127.0.0.1", "localhost"):
+            arguments += ["--origin", f"http://{host}:{port}"]
+        wanted = port + 1 if self._port else 0
+        self._server = Process("local.server", [*arguments, "--port", str(wanted)], logs / "s3.log")
+        ready = self._server.first()
+        self.s3_url = f"http://127.0.0.1:{ready['port']}"
+        self.restored = int(ready["restored"])
+
+    def _settings(self) -> Settings:
+        queues = f"{self.s3_url}/123456789012"
+        return Settings(
+            bucket=PHOTOS,
+            thumbnails_bucket=THUMBNAILS,
+            queue_url=f"{queues}/{QUEUE}",
+            dead_letter_queue_url=f"{queues}/{DEAD_LETTERS}",
+            region=REGION,
+            endpoint=self.s3_url,
+            index_folder=str(self.data.path / "index"),
+            model_folder=str(self._model.resolve()),
+            decoders=self._decoders,
+            auth="none",
+        )
+
+    def _start_worker(self) -> None:
+        log = self.data.path / "logs" / "worker.log"
+        self._worker = Process("local.worker", [], log)
+        self._worker.listen(self._hear)
+
+    def _hear(self, line: Line) -> None:
+        if line["event"] == "reconcile":
+            self.repair.done, self.repair.total = line["done"], line["total"]
+        elif line["event"] == "reconciled":
+            self.repair.report = line
+
+    def _start_front(self) -> None:
+        import logging
+
+        from aws_lambda_powertools import Logger
+
+        import app
+        from chalicelib import wiring
+        from local.front import Front
+
+        assert self._front
+        handler = logging.FileHandler(self.data.path / "logs" / "api.log")
+        Logger(service="api", logger_handler=handler)
+        app.app.log.addHandler(handler)
+        app.app.log.propagate = False
+        services = wiring.services()
+        self._front.app = Front(app.app, ROOT / "web", self.s3_url)
+        threading.Thread(target=self._front.serve_forever, daemon=True, name="front").start()
+        self._serving = True
+        warm = threading.Thread(target=services.clip.embed_texts, args=(["warm"],), daemon=True)
+        warm.start()
+
+    def _supervise(self) -> None:
+        """Start the worker again when it ends; its first act is to repair what was lost."""
+        pause = 1.0
+        while not self._stopping.wait(0.5):
+            if self._server and self._server.popen.poll() is not None:
+                self.broken.set()
+                return
+            if self._worker and self._worker.popen.poll() is not None:
+                if self._stopping.wait(pause):
+                    return
+                pause = min(pause * 2, 30.0)
+                self._start_worker()
+
+    def wait_repaired(self, progress: Callable[[Repair], None]) -> Line:
+        """Wait until the reconcile at start is done; raises `Transient` when the stack breaks."""
+        while self.repair.report is None:
+            if self.broken.is_set():
+                raise Transient(f"The S3 server ended; see {self.data.path / 'logs'}.")
+            progress(self.repair)
+            time.sleep(0.05)
+        progress(self.repair)
+        return self.repair.report
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._front:
+            if self._serving:
+                self._front.shutdown()
+            self._front.server_close()
+        for process in (self._worker, self._server):
+            if process:
+                process.stop()
+        self.data.give_back()
+
+
+def _bind(port: int) -> BaseWSGIServer:
+    import logging
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    try:
+        return make_server("127.0.0.1", port, None, threaded=True)  # type: ignore[arg-type]
+    except (OSError, SystemExit) as error:
+        raise ConfigurationError(
+            f"Port {port} is in use; choose another with --port.", field="port"
+        ) from error
+
+
+def _make_resources(settings: Settings) -> None:
+    """Queues, and the bucket's notifications to them: what `infra/` makes in AWS."""
+    from chalicelib import wiring
+
+    s3, sqs = wiring.client("s3", settings), wiring.client("sqs", settings)
+    sqs.create_queue(QueueName=DEAD_LETTERS)
+    arn = f"arn:aws:sqs:{REGION}:123456789012:"
+    redrive = {"deadLetterTargetArn": arn + DEAD_LETTERS, "maxReceiveCount": RECEIVES}
+    sqs.create_queue(
+        QueueName=QUEUE,
+        Attributes={
+            "VisibilityTimeout": str(VISIBILITY_SECONDS),
+            "RedrivePolicy": json.dumps(redrive),
+        },
+    )
+    s3.put_bucket_notification_configuration(
+        Bucket=settings.bucket,
+        NotificationConfiguration={
+            "QueueConfigurations": [
+                {
+                    "QueueArn": arn + QUEUE,
+                    "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
+                }
+            ]
+        },
+    )
