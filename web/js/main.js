@@ -173,10 +173,8 @@ class Page {
     clearTimeout(this.#retryTimer);
     this.#showMore(false);
     if (this.grid.items.length) return this.grid.stale();
-    if (noticeShown() === "error" || !noticeShown()) {
-      hideNotice();
-      this.grid.skeleton();
-    } else this.grid.stale();
+    if (noticeShown()) this.grid.stale();
+    else this.grid.skeleton();
     byId("summary").textContent = texts.searching;
   }
 
@@ -208,8 +206,7 @@ class Page {
     this.grid.partial = false;
     this.grid.show([]);
     byId("summary").textContent = "";
-    showError(error, () => this.search.run(this.search.query));
-    announce(error.message);
+    if (showError(error, () => this.search.run(this.search.query))) announce(error.message);
     if (error.passing) this.#retryTimer = setTimeout(() => this.status.refresh(), RETRY_MS);
   }
 

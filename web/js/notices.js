@@ -57,10 +57,16 @@ export function showNothing(clearFilters) {
   );
 }
 
-/** @param {import("./api.js").ApiError} error @param {() => void} retry */
+/**
+ * @param {import("./api.js").ApiError} error
+ * @param {() => void} retry
+ * @returns {boolean} whether it was not there already: a try that fails again takes no focus away
+ */
 export function showError(error, retry) {
-  kindOf("error");
   const offline = error.status === 0;
+  if (noticeShown() === "error" && byId("notice").dataset.error === `${error.code} ${error.message}`) return false;
+  kindOf("error");
+  byId("notice").dataset.error = `${error.code} ${error.message}`;
   const advice = offline ? texts.offlineBody : error.status === 401 ? texts.authBody : error.status === 503 ? texts.busyBody : "";
   show(
     icon(offline ? "offline" : "alert"),
@@ -70,4 +76,5 @@ export function showError(error, retry) {
     button({ icon: "retry", text: texts.retry, class: "button primary", data: { testid: "retry" }, click: retry }),
     !offline && el("p", { class: "small", text: texts.errorCode(error.code, error.requestId) }),
   );
+  return true;
 }
