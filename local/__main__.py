@@ -51,7 +51,9 @@ def _run(options: argparse.Namespace) -> int:
     model = options.model or build_starter(cache / "models" / "starter", cache)
     if not options.no_samples:
         folders.insert(0, (samples.sample_photos(cache), samples.COLLECTION))
-    port = 0 if options.once is not None and options.port is None else options.port or 8000
+    port = options.port
+    if port is None:
+        port = 8000 if options.once is None else 0
     with _running(options.data, model, port) as (url, stack):
         api = ApiClient(url)
         for folder, collection in folders:
