@@ -1,4 +1,4 @@
-"""The starter model's parts: wheels from PyPI, each pinned to one file by its sha256."""
+"""Wheels that are read as data (models, sample photos), each pinned to one file by its sha256."""
 
 from __future__ import annotations
 

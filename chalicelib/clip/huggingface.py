@@ -154,7 +154,7 @@ def _pixel_spec(config: dict[str, Any]) -> PixelSpec:
     elif mode == "shortest":
         raise wrong(_PREPROCESSOR, "do_center_crop", "must be true where size is shortest_edge")
     resample = config.get("resample", 3)
-    if isinstance(resample, bool) or resample not in range(len(INTERPOLATIONS)):
+    if type(resample) is not int or resample not in range(len(INTERPOLATIONS)):
         raise wrong(_PREPROCESSOR, "resample", f"{resample!r} is not a Pillow filter, 0 to 5")
     mean, std = (_three_numbers(config, name) for name in ("image_mean", "image_std"))
     try:
@@ -188,7 +188,10 @@ def _three_numbers(config: dict[str, Any], field: str) -> tuple[float, float, fl
     )
     if not isinstance(values, list) or not numbers or len(values) != 3:
         raise wrong(_PREPROCESSOR, field, f"{values!r} is not three numbers")
-    return float(values[0]), float(values[1]), float(values[2])
+    try:
+        return float(values[0]), float(values[1]), float(values[2])
+    except OverflowError as error:
+        raise wrong(_PREPROCESSOR, field, "holds a number out of reach") from error
 
 
 def _check_side(shape: tuple[int | None, ...], pixels: PixelSpec) -> None:
@@ -223,18 +226,26 @@ def _text_spec(path: Path, config: dict[str, Any], search: dict[str, Any]) -> Te
 def _pad_id(path: Path, tokenizer: dict[str, Any]) -> int:
     """The padding token's id, from tokenizer.json or tokenizer_config.json; else CLIP's."""
     padding = tokenizer.get("padding")
-    if isinstance(padding, dict) and isinstance(padding.get("pad_id"), int):
-        return int(padding["pad_id"])
+    if isinstance(padding, dict) and "pad_id" in padding:
+        return _token_id("padding.pad_id", padding["pad_id"])
     token = read_json_if_any(path / "tokenizer_config.json").get("pad_token", CLIP_END)
     if isinstance(token, dict):
         token = token.get("content")
-    for added in tokenizer.get("added_tokens") or []:
+    added_tokens = tokenizer.get("added_tokens")
+    for added in added_tokens if isinstance(added_tokens, list) else []:
         if isinstance(added, dict) and added.get("content") == token:
-            return whole("tokenizer.json", "added_tokens", added.get("id", 0) + 1, 2**31) - 1
-    vocabulary = (tokenizer.get("model") or {}).get("vocab")
-    if isinstance(vocabulary, dict) and isinstance(vocabulary.get(token), int):
-        return int(vocabulary[token])
+            return _token_id("added_tokens", added.get("id"))
+    model = tokenizer.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if isinstance(vocabulary, dict) and isinstance(token, str) and token in vocabulary:
+        return _token_id("model.vocab", vocabulary[token])
     raise wrong("tokenizer.json", "added_tokens", f"do not hold the padding token {token!r}")
+
+
+def _token_id(field: str, value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise wrong("tokenizer.json", field, f"{value!r} is not a token's id")
+    return value
 
 
 def _name(path: Path, config: dict[str, Any], search: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ def fingerprint(folder: ModelFolder) -> str:
     """12 hex digits: the same for the same weights, tokenizer and preprocessing.
 
     A folder made from another source carries that one's fingerprint (`ModelFolder.source`).
+    Raises ModelError where a file cannot be read.
     """
     if folder.source is not None:
         return folder.source
@@ -61,8 +62,14 @@ def _hashes(folder: ModelFolder) -> dict[str, str]:
 
 
 def _entry(path: Path, folder: Path, known: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return _hash(path, known.get(str(path.relative_to(folder))))
+    except OSError as error:
+        raise ModelError(f"{path.name} cannot be read ({error.strerror})") from error
+
+
+def _hash(path: Path, entry: dict[str, Any] | None) -> dict[str, Any]:
     stat = path.stat()
-    entry = known.get(str(path.relative_to(folder)))
     if entry and entry["size"] == stat.st_size and _same_time(entry["mtime_ns"], stat.st_mtime_ns):
         return dict(entry)
     with path.open("rb") as file:

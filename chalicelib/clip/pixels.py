@@ -92,7 +92,7 @@ class PixelSpec:
                 mean=_three(value["mean"]),
                 std=_three(value["std"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelError(f"not a pixel specification: {error!r}") from error
 
 
