@@ -32,10 +32,10 @@ INTERPOLATIONS: tuple[Interpolation, ...] = (
 MAX_SIDE = 2048
 """No published CLIP takes more than 1,024 pixels a side; a larger number is a broken file."""
 
-WHOLE_RESIZE_UP_TO = 4
+WHOLE_RESIZE_UP_TO = 50
 """Pictures longer than this many times their width are cut before they are resized, since the
-resized whole (20,000 × 1 gives 4,480,000 × 224) would not fit in memory. Below it the whole is
-resized, as the reference does: cutting first may differ by one level in rare pixels."""
+resized whole (20,000 × 1 gives 4,480,000 × 224) would take gigabytes. Up to it the whole is
+resized, as the reference does; cutting first may differ by one level in rare pixels."""
 
 _REACH = 4
 """Source pixels, times the scale, a filter may look beyond the cut; Lanczos reaches 3."""

@@ -47,14 +47,15 @@ def reference(image: Image.Image, spec: PixelSpec) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "size", [(32, 32), (36, 36), (100, 80), (80, 101), (37, 149), (640, 481), (7, 9), (1, 1)]
+    "size",
+    [(32, 32), (36, 36), (100, 80), (80, 101), (37, 149), (640, 481), (7, 9), (1, 1), (401, 60)],
 )
 def test_ordinary_pictures_become_exactly_the_reference_pixels(size: tuple[int, int]) -> None:
     image = picture(*size)
     assert np.array_equal(to_pixels(image, SPEC), reference(image, SPEC))
 
 
-@pytest.mark.parametrize("size", [(401, 60), (60, 401), (900, 13), (13, 900), (333, 5), (2, 50)])
+@pytest.mark.parametrize("size", [(900, 13), (13, 900), (333, 5), (2, 150), (1501, 29)])
 def test_long_pictures_are_cut_first_and_differ_by_one_level_at_most(size: tuple[int, int]) -> None:
     image = picture(*size)
     got = to_pixels(image, SPEC).astype(int)
