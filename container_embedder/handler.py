@@ -33,7 +33,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         remaining = context.get_remaining_time_in_millis() / 1000
         deadline = time.monotonic() + max(remaining - SECONDS_TO_FINISH, remaining / 2)
     answer = process(event, services.ingest, services.bucket.name, deadline)
-    metrics.flush_metrics()
+    if metrics.metric_set:
+        metrics.flush_metrics()
     return answer
 
 

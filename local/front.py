@@ -18,13 +18,16 @@ MAX_BODY = 6 * 1024 * 1024
 
 PREFIX = "/api"
 
+_HOSTS = ("127.0.0.1", "localhost")
+
 mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("image/svg+xml", ".svg")
 
 
 class Front:
     """A WSGI application. It answers only requests that name this machine as their host: a page
-    on the internet whose name was pointed here (DNS rebinding) would name its own."""
+    on the internet whose name was pointed here (DNS rebinding) would name its own. Nor does it
+    answer another page's scripts and forms: browsers name their origin."""
 
     def __init__(self, application: Any, web: Path, s3_origin: str) -> None:
         self._gateway = LocalGateway(application, Config())
@@ -39,8 +42,12 @@ class Front:
         return self._answer(Request(environ))(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
-        if request.host.rsplit(":", 1)[0] not in ("127.0.0.1", "localhost"):
+        if request.host.rsplit(":", 1)[0] not in _HOSTS:
             return _error(403, "forbidden", "This server answers only as 127.0.0.1 or localhost.")
+        origin = request.headers.get("Origin")
+        port = request.environ["SERVER_PORT"]
+        if origin is not None and origin not in {f"http://{host}:{port}" for host in _HOSTS}:
+            return _error(403, "forbidden", "This server answers only its own page.")
         if request.method in ("GET", "HEAD") and (file := self._file(request.path)):
             return self._static(file)
         return self._api(request)

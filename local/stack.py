@@ -62,6 +62,8 @@ class DataFolder:
             url = lock.read().strip()
             lock.close()
             raise AlreadyRunning(self.path, url) from None
+        # A stack that was killed left its address here.
+        lock.truncate(0)
         self._lock = lock
 
     def announce(self, url: str) -> None:
@@ -80,14 +82,19 @@ class DataFolder:
 class Process:
     """A child of ours: ends with us, speaks JSON lines, logs to a file."""
 
-    def __init__(self, module: str, arguments: list[str], log: Path) -> None:
+    def __init__(self, module: str, arguments: list[str], log: Path, service: str) -> None:
         with log.open("ab") as errors:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(ROOT),
+                    "PYTHONUNBUFFERED": "1",
+                    "POWERTOOLS_SERVICE_NAME": service,
+                },
                 cwd=ROOT,
                 text=True,
             )
@@ -181,6 +188,8 @@ class Stack:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "POWERTOOLS_METRICS_DISABLED": "true",
+            # The parent of every `Logger(child=True)` here: without it they speak to no one.
+            "POWERTOOLS_SERVICE_NAME": "api",
         }
         logs = self.data.path / "logs"
         logs.mkdir(exist_ok=True)
@@ -202,8 +211,9 @@ class Stack:
             arguments += ["--bucket", bucket]
         for host in ("127.0.0.1", "localhost"):
             arguments += ["--origin", f"http://{host}:{port}"]
-        wanted = port + 1 if self._port else 0
-        self._server = Process("local.server", [*arguments, "--port", str(wanted)], logs / "s3.log")
+        wanted = port + 1 if 0 < self._port < 65535 else 0
+        arguments += ["--port", str(wanted)]
+        self._server = Process("local.server", arguments, logs / "s3.log", "s3")
         ready = self._server.first()
         self.s3_url = f"http://127.0.0.1:{ready['port']}"
         self.restored = int(ready["restored"])
@@ -225,7 +235,7 @@ class Stack:
 
     def _start_worker(self) -> None:
         log = self.data.path / "logs" / "worker.log"
-        self._worker = Process("local.worker", [], log)
+        self._worker = Process("local.worker", [], log, "embedder")
         self._worker.listen(self._hear)
 
     def _hear(self, line: Line) -> None:
@@ -271,12 +281,16 @@ class Stack:
     def wait_repaired(self, progress: Callable[[Repair], None]) -> Line:
         """Wait until the reconcile at start is done; raises `Transient` when the stack breaks."""
         while self.repair.report is None:
-            if self.broken.is_set():
-                raise Transient(f"The S3 server ended; see {self.data.path / 'logs'}.")
+            self.check()
             progress(self.repair)
             time.sleep(0.05)
         progress(self.repair)
         return self.repair.report
+
+    def check(self) -> None:
+        """Raises `Transient` when a part that cannot be restarted has ended."""
+        if self.broken.is_set():
+            raise Transient(f"The S3 server ended; see {self.data.path / 'logs' / 's3.log'}.")
 
     def stop(self) -> None:
         self._stopping.set()
@@ -294,6 +308,8 @@ def _bind(port: int) -> BaseWSGIServer:
     import logging
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    if not 0 <= port <= 65535:
+        raise ConfigurationError(f"There is no port {port}: ports go to 65535.", field="port")
     try:
         return make_server("127.0.0.1", port, None, threaded=True)  # type: ignore[arg-type]
     except (OSError, SystemExit) as error:

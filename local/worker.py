@@ -88,7 +88,11 @@ def poll_once(sqs: Any, queue_url: str, region: str, number: int) -> None:
 
 def main() -> None:
     end_with_parent()
-    logger = Logger(service="embedder", logger_handler=logging.StreamHandler(sys.stderr))
+    logger = Logger(service="embedder")
+    for log in logger.handlers:
+        # Standard output, which Lambda logs, speaks to our parent here.
+        if isinstance(log, logging.StreamHandler):
+            log.setStream(sys.stderr)
     services = wiring.services()
     settings = services.settings
     say("started")
