@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from chalicelib.errors import IntellisenseError
+from chalicelib.errors import IntellisenseError, Transient
 from local import samples
 from local.client import ApiClient
 from local.loader import Loader, Report
@@ -57,18 +57,19 @@ def _run(options: argparse.Namespace) -> int:
     with _running(options.data, model, port) as (url, stack):
         api = ApiClient(url)
         for folder, collection in folders:
-            _load(api, folder, collection)
+            _load(api, folder, collection, stack)
         if options.once is not None:
             _answer(api, options)
             return 0
-        note(f"\nImage Intellisense is at {url}   (Ctrl-C ends it; your photos stay)")
+        until = "   (Ctrl-C ends it; your photos stay)" if stack else ""
+        note(f"\nImage Intellisense is at {url}{until}")
         if stack:
             note(
                 f"Drop files straight in: aws --endpoint-url {stack.s3_url} s3 cp FILE s3://photos/"
             )
             stack.broken.wait()
-            note(f"error: the S3 server ended; see {stack.data.path / 'logs'}.")
-        return 1
+            stack.check()
+        return 0
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -105,6 +106,11 @@ def _running(data: Path, model: Path, port: int) -> Iterator[tuple[str, Stack | 
     try:
         _show_repair(stack)
         yield stack.url, stack
+    except Transient:
+        # It may have failed because a part has just ended: then that is what to say.
+        stack.broken.wait(timeout=1)
+        stack.check()
+        raise
     finally:
         stack.stop()
 
@@ -126,14 +132,15 @@ def _show_repair(stack: Stack) -> None:
             bar.close()
 
 
-def _load(api: ApiClient, folder: Path, collection: str) -> None:
+def _load(api: ApiClient, folder: Path, collection: str, stack: Stack | None) -> None:
+    check = stack.check if stack else (lambda: None)
     with _bar(f"Loading {folder.name}", 0) as bar:
 
         def expect(total: int) -> None:
             bar.total = total
             bar.refresh()
 
-        report = Loader(api, expect, bar.update, MAX_BYTES).load(folder, collection)
+        report = Loader(api, expect, bar.update, MAX_BYTES, check).load(folder, collection)
     _tell(report)
 
 

@@ -51,7 +51,8 @@ class File:
 
 
 class Loader:
-    """`advance(n)` is called as files come to their end, however that looks; `expect(n)` first."""
+    """`advance(n)` is called as files come to their end, however that looks; `expect(n)` first.
+    `check` is called while waiting and raises when there is nothing more to wait for."""
 
     def __init__(
         self,
@@ -59,11 +60,13 @@ class Loader:
         expect: Callable[[int], None],
         advance: Callable[[int], None],
         max_bytes: int,
+        check: Callable[[], None],
     ) -> None:
         self._api = api
         self._expect = expect
         self._advance = advance
         self._max_bytes = max_bytes
+        self._check = check
 
     def load(self, folder: Path, collection: str) -> Report:
         """Raises `ConfigurationError` when there is no such folder, `Transient` when the stack
@@ -149,6 +152,7 @@ class Loader:
             if self._settle(pending, report):
                 last = time.monotonic()
             else:
+                self._check()
                 time.sleep(0.2)
         report.waiting = sorted(pending.values())
 
