@@ -1,4 +1,4 @@
-"""Bytes → checked, upright sRGB pixels; thumbnails; what EXIF says.
+"""Bytes → checked, upright sRGB pixels; thumbnails.
 
 The one place that decodes. It runs in a child process (`chalicelib/decoding`), because a decoder
 may abort, hang or eat memory whatever is checked first.
@@ -7,16 +7,17 @@ may abort, hang or eat memory whatever is checked first.
 from __future__ import annotations
 
 import io
-import math
+import re
 import warnings
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pi_heif
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
+from chalicelib import exif
 from chalicelib.errors import Permanent, TooLarge, UnreadableImage
 from chalicelib.records import Location
 
@@ -75,15 +76,14 @@ def open_upright(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
         _check_size(opened, max_pixels)
         format_name = _format_name(opened)
         opened.load()
-        exif = _read_exif(opened)
+        facts = exif.read(opened)
         profile = opened.info.get("icc_profile")
-        upright = ImageOps.exif_transpose(opened) if exif else opened
         return Picture(
-            image=_to_srgb(upright or opened, profile),
+            image=_to_srgb(exif.upright(opened, facts), profile),
             format=format_name,
-            taken_at=_taken_at(exif),
-            camera=_camera(exif),
-            location=_location(exif),
+            taken_at=exif.taken_at(facts),
+            camera=exif.camera(facts),
+            location=exif.location(facts),
         )
 
 
@@ -126,8 +126,18 @@ class _contained:
                 "The file is not an image in a format we read "
                 "(JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF)."
             ) from error
-        detail = " ".join(str(error).split())[:120] or type(error).__name__
-        raise UnreadableImage(f"The image is damaged or incomplete ({detail}).") from error
+        detail = _plain_words(error)
+        raise UnreadableImage(f"The image is damaged or incomplete{detail}.") from error
+
+
+def _plain_words(error: Exception) -> str:
+    """What a decoder said, in brackets, where a person can make something of it.
+
+    Only `OSError` is Pillow speaking of the file; the rest is Python speaking of itself.
+    """
+    said = " ".join(str(error).split())
+    plain = isinstance(error, OSError) and re.fullmatch(r"[A-Za-z][A-Za-z0-9 ,()-]{3,100}", said)
+    return f" ({said})" if plain else ""
 
 
 def _open(data: bytes) -> ImageFile:
@@ -207,88 +217,3 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
     return image if converted is None else converted
-
-
-# --- EXIF -------------------------------------------------------------------------------------
-
-
-def _read_exif(opened: Image.Image) -> Image.Exif | None:
-    """EXIF is decoration: when it cannot be read the picture is still good."""
-    try:
-        exif = opened.getexif()
-        exif.get(ExifTags.Base.Orientation)
-    except Exception:
-        opened.info.pop("exif", None)
-        return None
-    return exif or None
-
-
-def _ifd(exif: Image.Exif, tag: int) -> dict[int, Any]:
-    try:
-        return dict(exif.get_ifd(tag))
-    except Exception:
-        return {}
-
-
-def _taken_at(exif: Image.Exif | None) -> datetime | None:
-    if exif is None:
-        return None
-    details = _ifd(exif, ExifTags.IFD.Exif)
-    for stamp, offset in (
-        (details.get(ExifTags.Base.DateTimeOriginal), ExifTags.Base.OffsetTimeOriginal),
-        (details.get(ExifTags.Base.DateTimeDigitized), ExifTags.Base.OffsetTimeDigitized),
-        (exif.get(ExifTags.Base.DateTime), ExifTags.Base.OffsetTime),
-    ):
-        moment = _parse_stamp(stamp, details.get(offset))
-        if moment is not None:
-            return moment
-    return None
-
-
-def _parse_stamp(stamp: object, offset: object) -> datetime | None:
-    """ "2019:05:04 12:30:00" and "+02:00"; without an offset the time is taken as UTC."""
-    try:
-        moment = datetime.strptime(str(stamp).strip("\0 "), "%Y:%m:%d %H:%M:%S")
-    except ValueError:
-        return None
-    text = str(offset or "").strip("\0 ")
-    zone = timezone.utc
-    if len(text) == 6 and text[0] in "+-" and text[1:3].isdigit() and text[4:6].isdigit():
-        shift = timedelta(hours=int(text[1:3]), minutes=int(text[4:6]))
-        if shift < timedelta(hours=24):
-            zone = timezone(-shift if text[0] == "-" else shift)
-    return moment.replace(tzinfo=zone) if 1 < moment.year < 9999 else None
-
-
-def _camera(exif: Image.Exif | None) -> str:
-    if exif is None:
-        return ""
-    make, model = (
-        "".join(c for c in str(exif.get(tag) or "") if c.isprintable()).strip()[:100]
-        for tag in (ExifTags.Base.Make, ExifTags.Base.Model)
-    )
-    if make and model.lower().startswith(make.lower().split()[0]):
-        return model
-    return f"{make} {model}".strip()
-
-
-def _location(exif: Image.Exif | None) -> Location | None:
-    if exif is None:
-        return None
-    gps = _ifd(exif, ExifTags.IFD.GPSInfo)
-    lat = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "S")
-    lon = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "W")
-    if lat is None or lon is None or abs(lat) > 90 or abs(lon) > 180 or (lat == 0 and lon == 0):
-        return None
-    return Location(round(lat, 6), round(lon, 6))
-
-
-def _degrees(parts: object, ref: object, negative: str) -> float | None:
-    try:
-        degrees, minutes, seconds = (float(p) for p in parts)  # type: ignore[attr-defined]
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    value = degrees + minutes / 60 + seconds / 3600
-    if not math.isfinite(value):
-        return None
-    return -value if str(ref).strip("\0 ").upper() == negative else value

@@ -1,0 +1,127 @@
+"""What EXIF says of a picture: which way is up, when, where and with what it was taken.
+
+EXIF is decoration, written by anything: whatever is wrong with it, the picture is still good.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from chalicelib.records import Location
+
+
+def read(opened: Image.Image) -> Image.Exif | None:
+    """The EXIF of `opened`; None where there is none that can be read."""
+    try:
+        return opened.getexif() or None
+    except Exception:
+        return None
+
+
+def _tag(exif: Image.Exif, tag: int) -> object:
+    """Pillow decodes a tag when it is asked for, and raises all manner of things."""
+    try:
+        return exif.get(tag)
+    except Exception:
+        return None
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def upright(image: Image.Image, exif: Image.Exif | None) -> Image.Image:
+    """`image` turned as EXIF says.
+
+    Not `ImageOps.exif_transpose`: that writes the EXIF anew, and fails where it is broken.
+    """
+    orientation = _tag(exif, ExifTags.Base.Orientation) if exif else None
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _ifd(exif: Image.Exif, tag: int) -> dict[int, Any]:
+    try:
+        return dict(exif.get_ifd(tag))
+    except Exception:
+        return {}
+
+
+def taken_at(exif: Image.Exif | None) -> datetime | None:
+    """When the picture was taken, with the offset the camera wrote; else as if it were UTC."""
+    if exif is None:
+        return None
+    details = _ifd(exif, ExifTags.IFD.Exif)
+    for stamp, offset in (
+        (details.get(ExifTags.Base.DateTimeOriginal), ExifTags.Base.OffsetTimeOriginal),
+        (details.get(ExifTags.Base.DateTimeDigitized), ExifTags.Base.OffsetTimeDigitized),
+        (_tag(exif, ExifTags.Base.DateTime), ExifTags.Base.OffsetTime),
+    ):
+        moment = _parse_stamp(stamp, details.get(offset))
+        if moment is not None:
+            return moment
+    return None
+
+
+def _parse_stamp(stamp: object, offset: object) -> datetime | None:
+    """ "2019:05:04 12:30:00" and "+02:00"; without an offset the time is taken as UTC."""
+    try:
+        moment = datetime.strptime(str(stamp).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+    except ValueError:
+        return None
+    text = str(offset or "").strip("\0 ")
+    zone = timezone.utc
+    if parts := re.fullmatch(r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])", text):
+        shift = timedelta(hours=int(parts[2]), minutes=int(parts[3]))
+        zone = timezone(-shift if parts[1] == "-" else shift)
+    return moment.replace(tzinfo=zone) if 1 < moment.year < 9999 else None
+
+
+def camera(exif: Image.Exif | None) -> str:
+    """Maker and model, the maker once: "Canon" and "Canon EOS 80D" are one name."""
+    if exif is None:
+        return ""
+    make, model = (_words(_tag(exif, tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
+    if make and model.lower().startswith(make.lower().split()[0]):
+        return model
+    return f"{make} {model}".strip()
+
+
+def _words(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    return "".join(c for c in text if c.isprintable()).strip()[:100]
+
+
+def location(exif: Image.Exif | None) -> Location | None:
+    """Where the picture was taken; None where that is unknown, impossible or 0, 0."""
+    if exif is None:
+        return None
+    gps = _ifd(exif, ExifTags.IFD.GPSInfo)
+    lat = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "S")
+    lon = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "W")
+    if lat is None or lon is None or abs(lat) > 90 or abs(lon) > 180 or (lat == 0 and lon == 0):
+        return None
+    return Location(round(lat, 6), round(lon, 6))
+
+
+def _degrees(parts: object, ref: object, negative: str) -> float | None:
+    try:
+        degrees, minutes, seconds = (float(p) for p in parts)  # type: ignore[attr-defined]
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    value = degrees + minutes / 60 + seconds / 3600
+    if not math.isfinite(value):
+        return None
+    return -value if str(ref).strip("\0 ").upper() == negative else value
