@@ -1,8 +1,9 @@
-"""The child: `python -m chalicelib.decoding.child MEMORY_BYTES CPU_SECONDS`.
+"""The child: `python -m chalicelib.decoding.child MEMORY_BYTES CPU_SECONDS WALL_SECONDS`.
 
 It reads frames from standard input and answers on standard output, one image at a time:
 `open` takes the bytes and answers the header's format and size; `prepare` decodes what was opened.
-It ends when its parent closes the pipe, so it never outlives it.
+It ends when its parent closes the pipe, and an alarm ends it where a decoder hangs: it never
+outlives its parent by more than one image's time.
 """
 
 from __future__ import annotations
@@ -18,24 +19,26 @@ from chalicelib.clip.pixels import PixelSpec, to_pixels
 from chalicelib.decoding import frames
 from chalicelib.errors import Permanent, TooLarge
 
-MEMORY_ERROR_EXIT = 3
+_ALARM_AFTER = 2.0
+"""Seconds the alarm waits beyond the parent's own limit, which gives the better reason."""
 
 
 def main() -> None:
-    memory, cpu_seconds = int(sys.argv[1]), int(sys.argv[2])
+    memory, cpu_seconds, wall_seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory(memory)
     # Decoders print; standard output carries frames and nothing else.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, out, cpu_seconds)
+    serve(sys.stdin.buffer, out, cpu_seconds, wall_seconds)
 
 
-def serve(source: BinaryIO, out: BinaryIO, cpu_seconds: int) -> None:
+def serve(source: BinaryIO, out: BinaryIO, cpu_seconds: int, wall_seconds: float) -> None:
     data = b""
     while (frame := frames.unpack(source.read)) is not None:
         header, blobs = frame
         _limit_cpu(cpu_seconds)
+        signal.setitimer(signal.ITIMER_REAL, wall_seconds + _ALARM_AFTER)
         try:
             if header["op"] == "open":
                 data = blobs[0]
@@ -50,6 +53,7 @@ def serve(source: BinaryIO, out: BinaryIO, cpu_seconds: int) -> None:
         for piece in frames.pack(answer, parts):
             out.write(piece)
         out.flush()
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _open(data: bytes, max_pixels: int) -> tuple[dict[str, Any], list[bytes]]:
