@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any
 
 from chalicelib.errors import InvalidRequest
@@ -16,6 +17,11 @@ def invalid_cursor() -> InvalidRequest:
         code="invalid_cursor",
         field="cursor",
     )
+
+
+def is_image_id(part: Any) -> bool:
+    """What a cursor says of where it stopped comes back from outside, so it is looked at."""
+    return isinstance(part, str) and re.fullmatch("[0-9a-f]{32}", part) is not None
 
 
 def pack(*parts: Any) -> str:

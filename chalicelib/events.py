@@ -28,7 +28,7 @@ def object_changes(body: str) -> list[ObjectChange]:
     """
     try:
         message = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest("The message is not JSON.") from error
     if not isinstance(message, dict):
         raise InvalidRequest("The message is not an S3 event.")
@@ -57,4 +57,15 @@ def _from_eventbridge(message: dict[str, Any]) -> ObjectChange:
 def _change(bucket: object, key: object) -> ObjectChange:
     if not (isinstance(bucket, str) and isinstance(key, str) and bucket and key):
         raise InvalidRequest("The S3 event names no object.")
+    if not _is_utf8(bucket + key):
+        raise InvalidRequest("The S3 event names an object whose key is not UTF-8.")
     return ObjectChange(bucket, key)
+
+
+def _is_utf8(text: str) -> bool:
+    """JSON can spell half a surrogate pair; nothing behind here could hash or store that."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -76,6 +76,6 @@ def _read_cursor(cursor: str | None) -> tuple[datetime | None, str] | None:
         when = None if moment is None else datetime.fromisoformat(moment)
     except (ValueError, TypeError):
         raise cursors.invalid_cursor() from None
-    if not isinstance(last_id, str) or (when is not None and when.tzinfo is None):
+    if not cursors.is_image_id(last_id) or (when is not None and when.tzinfo is None):
         raise cursors.invalid_cursor()
     return when, last_id

@@ -150,17 +150,17 @@ class Search:
 
 def write_cursor(request: SearchRequest, model: str, last: Hit) -> str:
     """Where the next page starts, and which search it belongs to."""
-    return cursors.pack(last.score, last.record.id, _search_mark(request, model))
+    return cursors.pack(float(last.score), last.record.id, _search_mark(request, model))
 
 
 def read_cursor(request: SearchRequest, model: str) -> tuple[float, str] | None:
     if request.cursor is None:
         return None
     score, last_id, mark = cursors.unpack(request.cursor, 3)
-    right = isinstance(score, int | float) and math.isfinite(score) and isinstance(last_id, str)
+    right = isinstance(score, float) and math.isfinite(score) and cursors.is_image_id(last_id)
     if not right or mark != _search_mark(request, model):
         raise cursors.invalid_cursor()
-    return float(score), last_id
+    return score, last_id
 
 
 def _search_mark(request: SearchRequest, model: str) -> str:
