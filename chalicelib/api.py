@@ -195,10 +195,11 @@ def base_url(request: Request, public_url: str) -> str:
     headers = request.headers
     scheme = headers.get("x-forwarded-proto", "http").split(",")[0].strip()
     prefix = headers.get("x-forwarded-prefix", "")
-    path = str(request.context.get("path", ""))
-    own = request.path
-    if not prefix and path.endswith(own):
-        prefix = path[: len(path) - len(own)]
+    if not prefix:
+        # `path` has the stage or base path before the route; `request.path` is the route's
+        # pattern ("/images/{id}"), so only the number of their parts can be compared.
+        parts = str(request.context.get("path", "")).rstrip("/").split("/")
+        prefix = "/".join(parts[: len(parts) - request.path.count("/")])
     return f"{scheme}://{headers.get('host', '')}{prefix}".rstrip("/")
 
 
