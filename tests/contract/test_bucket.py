@@ -1,0 +1,196 @@
+"""What every bucket does: S3 as moto serves it over HTTP, and the in-memory fake."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from urllib.parse import urlparse
+
+import boto3
+import pytest
+import requests
+from moto.server import ThreadedMotoServer
+
+from chalicelib import wiring
+from chalicelib.config import Settings
+from chalicelib.errors import StorageUnavailable
+from chalicelib.storage import (
+    Bucket,
+    Fetched,
+    Missing,
+    Oversized,
+    S3Bucket,
+    Unchanged,
+    image_metadata,
+)
+from tests.fakes.bucket import MemoryBucket
+
+KEYS = [
+    "plain.jpg",
+    "a b/c+d/100%.jpg",
+    "bücher/日本語/🦊.jpg",
+    "../up/./x.jpg",
+    "/leading.jpg",
+    "k" * 1000 + ".jpg",
+]
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(
+    endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[S3Bucket]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    name = f"bucket-{abs(hash(request.node.nodeid)) % 10**12}"
+    settings = Settings(
+        bucket=name, thumbnails_bucket="thumbnails", endpoint=endpoint, region="us-east-1"
+    )
+    client = wiring.client("s3", settings)
+    client.create_bucket(Bucket=name)
+    yield S3Bucket(client, name)
+    client.close()
+
+
+@pytest.fixture(params=["s3", "memory"])
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    if request.param == "memory":
+        return MemoryBucket()
+    made: Bucket = request.getfixturevalue("s3")
+    return made
+
+
+def fetched(bucket: Bucket, key: str) -> Fetched:
+    look = bucket.look(key, max_bytes=10_000)
+    assert isinstance(look, Fetched)
+    return look
+
+
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+def test_what_is_put_is_there_whole_under_any_key(bucket: Bucket, key: str) -> None:
+    bucket.put(key, b"bytes", "image/jpeg")
+    look = fetched(bucket, key)
+    assert (look.data, look.info.key, look.info.size) == (b"bytes", key, 5)
+    assert look.info.uploaded_at.tzinfo is not None
+    assert [row.key for row in bucket.list()] == [key]
+
+
+@pytest.mark.parametrize("name", ["Straße & Möwe.png", "日本語 100%.png", "a/b c.png", "🦊" * 60])
+def test_name_and_owner_travel_with_the_object(bucket: Bucket, name: str) -> None:
+    bucket.put("x.png", b"bytes", "image/png", image_metadata(name, "anna@example.org"))
+    info = fetched(bucket, "x.png").info
+    assert (info.name, info.owner) == (name, "anna@example.org")
+
+
+def test_an_object_without_metadata_is_called_by_its_key(bucket: Bucket) -> None:
+    bucket.put("a/b/c.png", b"bytes", "image/png")
+    assert fetched(bucket, "a/b/c.png").info.name == "c.png"
+
+
+def test_a_missing_object_is_missing(bucket: Bucket) -> None:
+    assert bucket.look("nothing", max_bytes=1) == Missing()
+
+
+def test_a_known_etag_costs_no_bytes(bucket: Bucket) -> None:
+    bucket.put("x", b"one", "image/png")
+    etag = fetched(bucket, "x").info.etag
+    assert bucket.look("x", known_etag=etag, max_bytes=100) == Unchanged()
+    bucket.put("x", b"two", "image/png")
+    look = bucket.look("x", known_etag=etag, max_bytes=100)
+    assert isinstance(look, Fetched)
+    assert look.data == b"two"
+
+
+def test_an_object_over_the_limit_is_not_read(bucket: Bucket) -> None:
+    bucket.put("x", b"12345", "image/png")
+    told: list[int] = []
+    look = bucket.look("x", max_bytes=4, before_read=told.append)
+    assert isinstance(look, Oversized)
+    assert look.info.size == 5
+    assert told == []
+
+
+def test_the_size_is_told_before_the_bytes_are_read(bucket: Bucket) -> None:
+    bucket.put("x", b"12345", "image/png")
+    told: list[int] = []
+    bucket.look("x", max_bytes=5, before_read=told.append)
+    assert told == [5]
+
+
+def test_a_listing_gives_every_object_once_with_its_etag(bucket: Bucket) -> None:
+    keys = sorted(f"a/{n:04}.png" for n in range(1200))
+    threads = [
+        threading.Thread(
+            target=lambda part: [bucket.put(k, k.encode(), "image/png") for k in part],
+            args=(keys[n::8],),
+        )
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = list(bucket.list())
+    assert [row.key for row in rows] == keys
+    assert rows[7].etag == fetched(bucket, keys[7]).info.etag
+    assert rows[7].size == len(keys[7])
+
+
+def test_deleting_is_harmless_when_there_is_nothing(bucket: Bucket) -> None:
+    bucket.put("x", b"1", "image/png")
+    bucket.delete("x")
+    bucket.delete("x")
+    assert bucket.look("x", max_bytes=1) == Missing()
+
+
+def test_a_bucket_that_is_there_passes_its_check(bucket: Bucket) -> None:
+    bucket.check()
+
+
+def test_a_bucket_that_does_not_answer_is_unavailable(endpoint: str) -> None:
+    session = boto3.Session("local", "local", region_name="us-east-1")
+    port = urlparse(endpoint).port
+    assert port is not None
+    for address, name in ((endpoint, "no-such-bucket"), ("http://127.0.0.1:9", "photos")):
+        client = session.client(
+            "s3",
+            endpoint_url=address,
+            config=boto3.session.Config(retries={"max_attempts": 0}),
+        )
+        broken = S3Bucket(client, name)
+        with pytest.raises(StorageUnavailable):
+            broken.check()
+        with pytest.raises(StorageUnavailable):
+            broken.look("x", max_bytes=1)
+        with pytest.raises(StorageUnavailable):
+            list(broken.list())
+        client.close()
+
+
+def test_a_presigned_post_brings_bytes_type_and_metadata(s3: S3Bucket) -> None:
+    post = s3.presign_post(
+        "a/x.png", "image/png", 1000, 300, image_metadata("Möwe.png", "anna@home")
+    )
+    answer = requests.post(
+        post["url"], data=post["fields"], files={"file": ("x", b"bytes")}, timeout=10
+    )
+    assert answer.status_code == 204
+    look = fetched(s3, "a/x.png")
+    assert (look.data, look.info.name, look.info.owner) == (b"bytes", "Möwe.png", "anna@home")
+
+
+def test_a_presigned_get_gives_the_bytes_and_the_name_to_save_as(s3: S3Bucket) -> None:
+    s3.put("x.png", b"bytes", "image/png")
+    url = s3.presign_get("x.png", 60, save_as="Möwe 1.png")
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
+    answer = requests.get(url, timeout=10)
+    assert answer.content == b"bytes"
+    assert "filename*=UTF-8''M%C3%B6we%201.png" in answer.headers["Content-Disposition"]

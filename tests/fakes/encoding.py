@@ -1,0 +1,72 @@
+"""Decoder and encoder without children or weights: an image is any bytes, its vector their hash.
+
+Bytes that start with `BROKEN` are no image; `POISON` decodes but chokes the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.clip.pixels import PixelSpec
+from chalicelib.decoding import Gate, Prepared
+from chalicelib.errors import ModelError, UnreadableImage
+
+DIM = 8
+
+
+class FakeDecoders:
+    size = 2
+
+    def prepare(
+        self, data: bytes, spec: PixelSpec, *, thumbnail: bool = True, gate: Gate | None = None
+    ) -> Prepared:
+        if data.startswith(b"BROKEN"):
+            raise UnreadableImage("The image is damaged or incomplete.")
+        digest = hashlib.sha256(data).digest()
+        pixels = np.frombuffer(digest[:12], dtype=np.uint8).reshape(2, 2, 3).copy()
+        if data.startswith(b"POISON"):
+            pixels[:] = 0
+        return Prepared(
+            format="png",
+            width=len(data),
+            height=1,
+            taken_at=None,
+            camera="",
+            location=None,
+            perceptual_hash=digest[:8].hex(),
+            thumbnail=b"small " + data,
+            pixels=pixels,
+        )
+
+
+class FakeEncoder:
+    name = "fake"
+    form = "fp32"
+    dim = DIM
+    pixel_spec = PixelSpec(
+        mode="shortest", size=2, crop=2, interpolation="bicubic", mean=(0, 0, 0), std=(1, 1, 1)
+    )
+
+    def __init__(self, fingerprint: str = "fake0001") -> None:
+        self.fingerprint = fingerprint
+        self.embedded = 0
+        """How many pictures have been embedded."""
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if not pixels.reshape(len(pixels), -1).any(axis=1).all():
+            raise ModelError("The model gave a vector that is not a number.")
+        self.embedded += len(pixels)
+        rows = pixels.reshape(len(pixels), -1)[:, :DIM].astype(np.float32) - 127.25
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows
+
+    def embed_texts(self, texts: list[str]) -> NDArray[np.float32]:
+        return np.concatenate([self.embed_pixels(picture(t.encode())[None]) for t in texts])
+
+
+def picture(data: bytes) -> NDArray[np.uint8]:
+    """The pixels of `data`, uint8 [2, 2, 3]."""
+    return FakeDecoders().prepare(data, FakeEncoder.pixel_spec).pixels

@@ -1,0 +1,67 @@
+"""A whole library over fakes: buckets, index, ingest; and what must hold of it at rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.index.base import Index
+from chalicelib.index.memory import MemoryIndex
+from chalicelib.ingest import Ingest
+from chalicelib.records import STATES, Filters, ImageRecord, image_id
+from tests.fakes.bucket import MemoryBucket
+from tests.fakes.encoding import DIM, FakeDecoders, FakeEncoder
+
+
+def _index() -> Index:
+    index = MemoryIndex(dim=DIM)
+    index.ensure()
+    return index
+
+
+@dataclass
+class FakeLibrary:
+    index: Index = field(default_factory=_index)
+    bucket: MemoryBucket = field(default_factory=MemoryBucket)
+    thumbnails: MemoryBucket = field(default_factory=lambda: MemoryBucket("thumbnails"))
+    encoder: FakeEncoder = field(default_factory=FakeEncoder)
+    max_bytes: int = 1000
+
+    def ingest(self, **changes: Any) -> Ingest:
+        parts: dict[str, Any] = {
+            "bucket": self.bucket,
+            "thumbnails": self.thumbnails,
+            "index": self.index,
+            "encoder": self.encoder,
+            "decoders": FakeDecoders(),
+            "max_bytes": self.max_bytes,
+            "pixel_budget": 10_000,
+            "byte_budget": 10_000,
+        }
+        return Ingest(**(parts | changes))
+
+    def put(self, key: str, data: bytes = b"picture", **metadata: str) -> None:
+        self.bucket.put(key, data, "image/png", metadata)
+
+    def record(self, key: str) -> ImageRecord | None:
+        found = self.index.read([image_id(self.bucket.name, key)])
+        return next(iter(found.values())).record if found else None
+
+    def differences(self) -> list[str]:
+        """What is wrong, one sentence each: the index must say what the bucket says."""
+        wrong = []
+        records = {r.key: r for r in self.index.list(Filters(), STATES, limit=100_000).records}
+        for listed in self.bucket.list():
+            record = records.get(listed.key)
+            if record is None or record.state == "deleted":
+                wrong.append(f"{listed.key} is in the bucket, not in the index")
+            elif record.etag != listed.etag:
+                wrong.append(f"{listed.key} has an old record")
+        live = [r.key for r in records.values() if r.state != "deleted"]
+        gone = [key for key in live if key not in self.bucket.objects]
+        wrong += [f"{key} is in the index, not in the bucket" for key in gone]
+        named = {r.thumbnail_key for r in records.values() if r.thumbnail_key}
+        kept = set(self.thumbnails.objects)
+        wrong += [f"thumbnail {key} belongs to no record" for key in sorted(kept - named)]
+        wrong += [f"thumbnail {key} is named but not there" for key in sorted(named - kept)]
+        return wrong

@@ -1,0 +1,159 @@
+"""Two workers on one key, their steps interleaved in every way with what happens to the object.
+
+Each worker's run is three steps (read record, read object, write). The order in which events
+arrive plays no part; what counts is when each step happens. S3 promises an event after every
+change, so at least one run begins after the last change: where neither worker's does, a third
+comes at the end. A run whose write meets a newer record starts over, as `Ingest.process` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.index.base import Index
+from chalicelib.index.embedded import EmbeddedIndex
+from chalicelib.index.memory import MemoryIndex
+from chalicelib.ingest import Ingest
+from chalicelib.records import image_id
+from chalicelib.verdicts import Attempt
+from tests.fakes.encoding import DIM
+from tests.fakes.library import FakeLibrary
+
+STEPS = ("record", "object", "write")
+
+STORIES = {
+    "put, overwrite, delete, put again the same": ("put A", "put B", "delete", "put A"),
+    "put, overwrite, delete, put again another": ("put A", "put B", "delete", "put C"),
+    "put, delete, put again, delete again": ("put A", "delete", "put A", "delete"),
+    "put, break, mend, delete": ("put A", "put BROKEN", "put A", "delete"),
+}
+
+
+class Run:
+    """One worker's run on one key, a step at a time."""
+
+    def __init__(self, ingest: Ingest, bucket: str, key: str) -> None:
+        self.ingest = ingest
+        self.attempts = [Attempt(key, image_id(bucket, key))]
+
+    def step(self, name: str) -> None:
+        if name == "record":
+            self.ingest.read_records(self.attempts)
+        elif name == "object":
+            self.ingest.read_objects(self.attempts)
+        else:
+            self.ingest.write(self.attempts)
+
+
+def interleavings(*sequences: tuple[str, ...]) -> Iterator[list[tuple[int, str]]]:
+    """Every merge of the sequences that keeps each one's own order: (which, element)."""
+    if not any(sequences):
+        yield []
+        return
+    for which, sequence in enumerate(sequences):
+        if sequence:
+            rest = [s[1:] if n == which else s for n, s in enumerate(sequences)]
+            for tail in interleavings(*rest):
+                yield [(which, sequence[0]), *tail]
+
+
+def change(library: FakeLibrary, key: str, what: str) -> None:
+    if what == "delete":
+        library.bucket.delete(key)
+    else:
+        library.put(key, what.removeprefix("put ").encode())
+
+
+def play(library: FakeLibrary, key: str, history: list[tuple[int, str]]) -> None:
+    """Element 0 of each pair: 0 and 1 are workers, 2 is the object's story."""
+    ingest = library.ingest()
+    runs = [Run(ingest, library.bucket.name, key) for _ in range(2)]
+    again: list[Run] = []
+    served = False
+    for which, what in history:
+        if which == 2:
+            change(library, key, what)
+            served = False
+            continue
+        if what == "record":
+            served = True
+        runs[which].step(what)
+        if what == "write" and runs[which].attempts[0].again:
+            again.append(runs[which])
+    if again or not served:
+        library.ingest().process([key])
+
+
+@pytest.fixture(params=["memory", "embedded"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    made: Index = (
+        MemoryIndex(dim=DIM)
+        if request.param == "memory"
+        else EmbeddedIndex(tmp_path, dim=DIM, model="fake")
+    )
+    made.ensure()
+    yield made
+    made.close()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
+def test_the_index_equals_the_bucket_after_every_interleaving(
+    index: Index, story: tuple[str, ...]
+) -> None:
+    library = FakeLibrary(index=index)
+    count = 0
+    for count, history in enumerate(interleavings(STEPS, STEPS, story), 1):
+        # Fewer on the real store, each history on a key of its own.
+        if isinstance(index, EmbeddedIndex) and count % 5:
+            continue
+        play(library, f"{count}.png", history)
+    assert count == 4200
+    assert library.differences() == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("crash_after", [1, 2], ids=["after the record", "after the object"])
+def test_a_worker_that_dies_between_two_steps_harms_nothing(index: Index, crash_after: int) -> None:
+    library = FakeLibrary(index=index)
+    story = ("put A", "put B", "delete", "put A")
+    for count, history in enumerate(interleavings(STEPS[:crash_after], STEPS, story)):
+        if isinstance(index, EmbeddedIndex) and count % 5:
+            continue
+        key = f"{count}.png"
+        play(library, key, history)
+        # The dead worker's message comes back and is worked on in full.
+        library.ingest().process([key])
+    assert library.differences() == []
+
+
+def test_a_slow_worker_that_saw_the_object_cannot_bring_it_back() -> None:
+    library = FakeLibrary()
+    library.put("x.png")
+    slow = Run(library.ingest(), library.bucket.name, "x.png")
+    slow.step("record")
+    slow.step("object")
+    library.bucket.delete("x.png")
+    library.ingest().process(["x.png"])
+    slow.step("write")
+    record = library.record("x.png")
+    assert record is not None
+    assert record.state == "deleted"
+    assert library.differences() == []
+
+
+def test_without_tombstones_the_slow_worker_would_bring_it_back() -> None:
+    """The test above can fail: this is what it guards against."""
+    library = FakeLibrary()
+    library.put("x.png")
+    slow = Run(library.ingest(), library.bucket.name, "x.png")
+    slow.step("record")
+    slow.step("object")
+    library.bucket.delete("x.png")
+    slow.step("write")
+    record = library.record("x.png")
+    assert record is not None
+    assert record.state == "ready"

@@ -1,0 +1,124 @@
+"""Bucket and index, compared and repaired both ways."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from chalicelib.index.base import Write
+from chalicelib.reconcile import Report, reconcile
+from tests.fakes.encoding import FakeEncoder
+from tests.fakes.library import FakeLibrary
+
+
+@pytest.fixture
+def library() -> FakeLibrary:
+    return FakeLibrary()
+
+
+def run(library: FakeLibrary, **changes: object) -> Report:
+    encoder = changes.pop("encoder", library.encoder)
+    assert isinstance(encoder, FakeEncoder)
+    return reconcile(
+        bucket=library.bucket,
+        thumbnails=library.thumbnails,
+        index=library.index,
+        ingest=library.ingest(encoder=encoder),
+        fingerprint=encoder.fingerprint,
+        batch=3,
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def test_a_full_bucket_and_an_empty_index_end_equal(library: FakeLibrary) -> None:
+    for n in range(10):
+        library.put(f"a/{n}.png", b"picture %d" % n)
+    library.put("a/bad.png", b"BROKEN")
+    report = run(library)
+    assert report.results == {"indexed": 10, "rejected": 1}
+    assert library.differences() == []
+
+
+def test_a_second_run_embeds_nothing(library: FakeLibrary) -> None:
+    for n in range(5):
+        library.put(f"{n}.png", b"picture %d" % n)
+    run(library)
+    before = library.encoder.embedded
+    assert run(library).total == 0
+    assert library.encoder.embedded == before
+
+
+def test_events_that_were_lost_are_made_good(library: FakeLibrary) -> None:
+    for n in range(6):
+        library.put(f"{n}.png", b"picture %d" % n)
+    run(library)
+    library.bucket.delete("0.png")
+    library.put("1.png", b"overwritten")
+    library.put("new.png")
+    report = run(library)
+    assert report.results == {"indexed": 2, "deleted": 1}
+    assert library.differences() == []
+
+
+def test_another_model_embeds_every_picture_once(library: FakeLibrary) -> None:
+    for n in range(4):
+        library.put(f"{n}.png", b"picture %d" % n)
+    run(library)
+    other = FakeEncoder("fake0002")
+    assert run(library, encoder=other).results == {"indexed": 4}
+    assert run(library, encoder=other).total == 0
+    assert other.embedded == 4
+
+
+def test_rejected_files_are_tried_again_only_with_a_newer_decoder(library: FakeLibrary) -> None:
+    library.put("x.png", b"BROKEN")
+    run(library)
+    assert run(library).total == 0
+    record = library.record("x.png")
+    assert record is not None
+    seen = library.index.read([record.id])[record.id]
+    older = replace(record, decoder_version=0)
+    assert library.index.write([Write(older, seen.version)]) == ["written"]
+    assert run(library).results == {"rejected": 1}
+
+
+def test_progress_is_told_from_nought_to_all(library: FakeLibrary) -> None:
+    for n in range(7):
+        library.put(f"{n}.png", b"picture %d" % n)
+    told: list[tuple[int, int]] = []
+    run(library, progress=lambda report: told.append((report.done, report.total)))
+    assert told == [(0, 7), (3, 7), (6, 7), (7, 7)]
+
+
+def test_old_tombstones_are_purged_and_young_ones_kept(library: FakeLibrary) -> None:
+    long_ago = datetime.now(timezone.utc) - timedelta(days=3)
+    library.ingest(clock=lambda: long_ago).process(["old.png"])
+    library.ingest().process(["young.png"])
+    assert run(library).purged == 1
+    assert library.record("old.png") is None
+    assert library.record("young.png") is not None
+
+
+def test_only_old_thumbnails_without_a_record_are_swept(library: FakeLibrary) -> None:
+    library.put("x.png")
+    run(library)
+    for name in ("old.webp", "young.webp"):
+        library.thumbnails.put(name, b"?", "image/webp")
+    stored = library.thumbnails.objects["old.webp"]
+    old = replace(stored, uploaded_at=datetime.now(timezone.utc) - timedelta(days=2))
+    library.thumbnails.objects["old.webp"] = old
+    assert run(library).orphans == 1
+    record = library.record("x.png")
+    assert record is not None
+    assert set(library.thumbnails.objects) == {"young.webp", record.thumbnail_key}
+
+
+def test_keys_that_fail_are_counted_and_tried_by_the_next_run(library: FakeLibrary) -> None:
+    library.put("x.png")
+    library.thumbnails.down = True
+    ingest = library.ingest()
+    assert ingest.process(["x.png"])["x.png"].result == "failed"
+    library.thumbnails.down = False
+    assert run(library).results == {"indexed": 1}
