@@ -1,0 +1,79 @@
+"""What tests of several kinds share: the starter model, the sample photos, a running stack."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local.samples import sample_photos
+from models.__main__ import cache_folder
+from models.starter import build_starter
+from tests import needs
+from tests.integration.local_stack import LocalStack, running
+from tests.unit import tiny_clip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that share the stack run in one worker, so that it is started once."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """One worker at a time makes what all of them use."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def starter() -> Path:
+    """The folder of the starter model: the one that INTELLISENSE_STARTER names, else built."""
+    if named := os.environ.get("INTELLISENSE_STARTER"):
+        return Path(named)
+    cache = cache_folder()
+    with _alone(cache):
+        return build_starter(cache / "models" / "starter", cache)
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of sample photos."""
+    cache = cache_folder()
+    with _alone(cache):
+        return sample_photos(cache)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that knows six colours and costs nothing."""
+    return tiny_clip.build(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def stack(
+    starter: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalStack]:
+    """The stack with the sample photos in it, shared: what a test adds goes into a collection of
+    its own, and the samples stay as they are. `url` is of page and API, `s3_url` of the bucket."""
+    with running(tmp_path_factory.mktemp("stack") / "data", starter, samples=True) as stack:
+        yield stack.loaded()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> needs.Chromium:
+    """The browser and its driver."""
+    found = needs.chromium()
+    if found is None:
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say(needs.GET_CHROMIUM)
+    return found

@@ -1,0 +1,1 @@
+"""The real stack: real processes, real HTTP, real kills."""

@@ -1,0 +1,73 @@
+"""`python -m tests.needs`: make what the tests need, and say what is missing and how to get it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from chalicelib.errors import IntellisenseError
+from local.samples import sample_photos
+from models.__main__ import cache_folder
+from models.starter import build_starter
+
+GET_CHROMIUM = (
+    "The tests of the page need Chromium and its driver. Debian and Ubuntu: "
+    "apt install chromium chromium-driver; macOS: brew install --cask chromium chromedriver; "
+    "or name them: CHROMIUM=… CHROMEDRIVER=…"
+)
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+class Chromium(NamedTuple):
+    browser: Path
+    driver: Path
+
+
+def chromium() -> Chromium | None:
+    """Those that CHROMIUM and CHROMEDRIVER name, else those on the PATH."""
+    browser = _program("CHROMIUM", *_BROWSERS)
+    driver = _program("CHROMEDRIVER", "chromedriver")
+    return Chromium(browser, driver) if browser and driver else None
+
+
+def _program(variable: str, *names: str) -> Path | None:
+    named = os.environ.get(variable)
+    found = [path for name in ((named,) if named else names) if (path := shutil.which(name))]
+    return Path(found[0]) if found else None
+
+
+def _made() -> list[str]:
+    """Make the model and the photos; returns what did not come about."""
+    cache, missing = cache_folder(), []
+    try:
+        if not os.environ.get("INTELLISENSE_STARTER"):
+            build_starter(cache / "models" / "starter", cache)
+    except IntellisenseError as error:
+        missing.append(f"The starter model was not built: {error.message}")
+    try:
+        sample_photos(cache)
+    except IntellisenseError as error:
+        missing.append(f"The sample photos were not made: {error.message}")
+    return missing
+
+
+def main() -> int:
+    missing = _made()
+    if chromium() is None:
+        missing.append(GET_CHROMIUM)
+    for sentence in missing:
+        print(f"missing: {sentence}", file=sys.stderr)  # noqa: T201
+    if not missing:
+        return 0
+    if os.environ.get("CI"):
+        return 1
+    print("The tests that need it say so; all others run.", file=sys.stderr)  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
