@@ -51,7 +51,6 @@ class Settings:
     """Address under which callers reach the API; empty: taken from each request."""
     auth: Literal["none", "iam"] = "iam"
     log_queries: bool = True
-    log_level: str = "INFO"
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None) -> Settings:
