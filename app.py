@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from aws_lambda_powertools import Logger
 from chalice.app import Response
 
 from chalicelib import __version__, api
 from chalicelib.auth import Caller, identify
 from chalicelib.errors import IntellisenseError, InvalidRequest, NotFound
 from chalicelib.library import MAX_IDS, ListRequest
+from chalicelib.log import SERVICE
 from chalicelib.records import STATES, SearchRequest, image_id
 from chalicelib.uploads import ImageUpload, UploadsRequest
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from chalicelib.storage import Bucket
     from chalicelib.wiring import Services
 
-app = api.Application(app_name="image-intellisense")
+# Chalice logs to the logger of its name: ours, which has its handler already.
+logger = Logger(service=SERVICE)
+app = api.Application(app_name=SERVICE, configure_logs=False)
 app.register_middleware(api.shape_errors, "http")
 
 FILTERS = {

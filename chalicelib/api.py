@@ -14,9 +14,10 @@ from chalice.app import Chalice, Request, Response
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.errors import IntellisenseError, InvalidRequest
+from chalicelib.log import SERVICE
 from chalicelib.records import ImageRecord
 
-logger = Logger(child=True)
+logger = Logger(service=SERVICE, child=True)
 
 Model = TypeVar("Model", bound=BaseModel)
 

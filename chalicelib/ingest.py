@@ -22,6 +22,7 @@ from aws_lambda_powertools import Logger
 from chalicelib.decoding import DecoderPool, Gate
 from chalicelib.errors import IntellisenseError, OutOfTime, Permanent, Transient
 from chalicelib.index.base import Index, Write
+from chalicelib.log import SERVICE
 from chalicelib.records import ImageRecord, image_id
 from chalicelib.storage import Bucket, Fetched, Missing, Unchanged
 from chalicelib.verdicts import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from chalicelib.clip.pixels import PixelSpec
 
-logger = Logger(child=True)
+logger = Logger(service=SERVICE, child=True)
 
 MAX_ROUNDS = 10
 """A key that changes under every one of so many looks goes back to the queue."""

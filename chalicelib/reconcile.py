@@ -15,11 +15,12 @@ from aws_lambda_powertools import Logger
 from chalicelib.decoding import DECODER_VERSION
 from chalicelib.index.base import Index, Summary
 from chalicelib.ingest import Ingest
+from chalicelib.log import SERVICE
 from chalicelib.records import image_id
 from chalicelib.storage import Bucket, ListedObject
 from chalicelib.verdicts import Outcome
 
-logger = Logger(child=True)
+logger = Logger(service=SERVICE, child=True)
 
 TOMBSTONES_KEPT = timedelta(days=2)
 """Longer than any worker can hold on to an object it read."""

@@ -14,6 +14,7 @@ from aws_lambda_powertools import Logger
 from chalicelib import cursors
 from chalicelib.errors import NotFound
 from chalicelib.index.base import Index
+from chalicelib.log import SERVICE
 from chalicelib.records import MAX_RANKED, Hit, Page, SearchRequest
 from chalicelib.uploads import decode_base64
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.clip.pixels import PixelSpec
     from chalicelib.decoding import DecoderPool
 
-logger = Logger(child=True)
+logger = Logger(service=SERVICE, child=True)
 
 _REMEMBERED_TEXTS = 1024
 

@@ -16,9 +16,10 @@ from chalicelib import wiring
 from chalicelib.errors import InvalidRequest
 from chalicelib.events import object_changes
 from chalicelib.ingest import Ingest
+from chalicelib.log import SERVICE
 from chalicelib.verdicts import Outcome
 
-logger = Logger(service="embedder")
+logger = Logger(service=SERVICE)
 metrics = Metrics(namespace="ImageIntellisense", service="embedder")
 
 SECONDS_TO_FINISH = 10.0

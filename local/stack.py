@@ -82,19 +82,14 @@ class DataFolder:
 class Process:
     """A child of ours: ends with us, speaks JSON lines, logs to a file."""
 
-    def __init__(self, module: str, arguments: list[str], log: Path, service: str) -> None:
+    def __init__(self, module: str, arguments: list[str], log: Path) -> None:
         with log.open("ab") as errors:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": str(ROOT),
-                    "PYTHONUNBUFFERED": "1",
-                    "POWERTOOLS_SERVICE_NAME": service,
-                },
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
                 cwd=ROOT,
                 text=True,
             )
@@ -188,8 +183,6 @@ class Stack:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "POWERTOOLS_METRICS_DISABLED": "true",
-            # The parent of every `Logger(child=True)` here: without it they speak to no one.
-            "POWERTOOLS_SERVICE_NAME": "api",
         }
         logs = self.data.path / "logs"
         logs.mkdir(exist_ok=True)
@@ -213,7 +206,7 @@ class Stack:
             arguments += ["--origin", f"http://{host}:{port}"]
         wanted = port + 1 if 0 < self._port < 65535 else 0
         arguments += ["--port", str(wanted)]
-        self._server = Process("local.server", arguments, logs / "s3.log", "s3")
+        self._server = Process("local.server", arguments, logs / "s3.log")
         ready = self._server.first()
         self.s3_url = f"http://127.0.0.1:{ready['port']}"
         self.restored = int(ready["restored"])
@@ -235,7 +228,7 @@ class Stack:
 
     def _start_worker(self) -> None:
         log = self.data.path / "logs" / "worker.log"
-        self._worker = Process("local.worker", [], log, "embedder")
+        self._worker = Process("local.worker", [], log)
         self._worker.listen(self._hear)
 
     def _hear(self, line: Line) -> None:
@@ -249,15 +242,17 @@ class Stack:
 
         from aws_lambda_powertools import Logger
 
+        from chalicelib.log import SERVICE
+
+        assert self._front
+        handler = logging.FileHandler(self.data.path / "logs" / "api.log")
+        # Before the rooms are imported: whoever makes it first chooses where the logs go.
+        Logger(service=SERVICE, logger_handler=handler)
+
         import app
         from chalicelib import wiring
         from local.front import Front
 
-        assert self._front
-        handler = logging.FileHandler(self.data.path / "logs" / "api.log")
-        Logger(service="api", logger_handler=handler)
-        app.app.log.addHandler(handler)
-        app.app.log.propagate = False
         services = wiring.services()
         self._front.app = Front(app.app, ROOT / "web", self.s3_url)
         threading.Thread(target=self._front.serve_forever, daemon=True, name="front").start()

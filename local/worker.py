@@ -19,6 +19,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import wiring
+from chalicelib.log import SERVICE
 from chalicelib.reconcile import Report, reconcile
 from container_embedder.handler import handler
 from local.lifeline import end_with_parent, say
@@ -88,7 +89,7 @@ def poll_once(sqs: Any, queue_url: str, region: str, number: int) -> None:
 
 def main() -> None:
     end_with_parent()
-    logger = Logger(service="embedder")
+    logger = Logger(service=SERVICE)
     for log in logger.handlers:
         # Standard output, which Lambda logs, speaks to our parent here.
         if isinstance(log, logging.StreamHandler):
