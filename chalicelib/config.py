@@ -11,6 +11,10 @@ from chalicelib.errors import ConfigurationError
 
 PREFIX = "IMAGES_"
 
+MAX_BYTES = 64 * 1024 * 1024
+MAX_PIXELS = 64_000_000
+"""What one image may have by default; 64 megapixels take up to 1 GB while they are decoded."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -35,8 +39,8 @@ class Settings:
     model_threads: int = 0
     """Threads for inference; 0: as many as there are processors."""
 
-    max_bytes: int = 64 * 1024 * 1024
-    max_pixels: int = 64_000_000
+    max_bytes: int = MAX_BYTES
+    max_pixels: int = MAX_PIXELS
     decoders: int = 2
     """Decoding child processes."""
     decoder_memory: int = 3 * 1024**3

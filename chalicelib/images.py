@@ -7,7 +7,6 @@ may abort, hang or eat memory whatever is checked first.
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,14 +17,13 @@ import pi_heif
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from chalicelib import exif
+from chalicelib.config import MAX_PIXELS
 from chalicelib.errors import Permanent, TooLarge, UnreadableImage
 from chalicelib.records import Location
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-MAX_BYTES = 64 * 1024 * 1024
-MAX_PIXELS = 64_000_000
 THUMBNAIL_SIDE = 512
 
 _PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
@@ -126,18 +124,10 @@ class _contained:
                 "The file is not an image in a format we read "
                 "(JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF)."
             ) from error
-        detail = _plain_words(error)
-        raise UnreadableImage(f"The image is damaged or incomplete{detail}.") from error
-
-
-def _plain_words(error: Exception) -> str:
-    """What a decoder said, in brackets, where a person can make something of it.
-
-    Only `OSError` is Pillow speaking of the file; the rest is Python speaking of itself.
-    """
-    said = " ".join(str(error).split())
-    plain = isinstance(error, OSError) and re.fullmatch(r"[A-Za-z][A-Za-z0-9 ,()-]{3,100}", said)
-    return f" ({said})" if plain else ""
+        # What decoders say is for programmers ("could not create decoder object").
+        if "truncated" in str(error).lower():
+            raise UnreadableImage("The image is incomplete: the file ends too early.") from error
+        raise UnreadableImage("The image is damaged or incomplete.") from error
 
 
 def _open(data: bytes) -> ImageFile:
@@ -158,7 +148,7 @@ def _check_size(opened: ImageFile, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise TooLarge(
             f"The image has {width} x {height} pixels; "
-            f"the limit is {max_pixels / 1e6:.0f} megapixels."
+            f"the limit is {max_pixels / 1e6:g} megapixels."
         )
 
 
@@ -187,7 +177,12 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
         values = np.asarray(image).astype(np.int64)
         if image.mode == "I" and int(values.max(initial=0)) <= 255:
             return Image.fromarray(values.clip(0, 255).astype(np.uint8))
-        return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8))
+        grey = Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8))
+        clear = image.info.get("transparency")
+        if not isinstance(clear, int):
+            return grey
+        alpha = np.where(values == clear, 0, 255).astype(np.uint8)
+        return Image.merge("LA", (grey, Image.fromarray(alpha)))
     if image.mode == "F":
         floats = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
         top = float(floats.max(initial=0.0))

@@ -33,10 +33,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if context is not None and hasattr(context, "get_remaining_time_in_millis"):
         remaining = context.get_remaining_time_in_millis() / 1000
         deadline = time.monotonic() + max(remaining - SECONDS_TO_FINISH, remaining / 2)
-    answer = process(event, services.ingest, services.bucket.name, deadline)
-    if metrics.metric_set:
-        metrics.flush_metrics()
-    return answer
+    return process(event, services.ingest, services.bucket.name, deadline)
 
 
 def process(
@@ -71,3 +68,5 @@ def _count(outcomes: dict[str, Outcome]) -> None:
     results = [outcome.result for outcome in outcomes.values()]
     for result in sorted(set(results)):
         metrics.add_metric(result.title(), MetricUnit.Count, results.count(result))
+    if results:
+        metrics.flush_metrics()

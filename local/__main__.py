@@ -14,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from chalicelib.config import MAX_BYTES
 from chalicelib.errors import IntellisenseError, Transient
 from local import samples
 from local.client import ApiClient
@@ -21,7 +22,6 @@ from local.loader import Loader, Report
 from local.stack import ROOT, AlreadyRunning, Repair, Stack
 from models.starter import build_starter
 
-MAX_BYTES = 64 * 1024 * 1024
 SHOWN_REJECTED = 20
 
 

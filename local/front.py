@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import mimetypes
 from collections.abc import Iterable
@@ -15,6 +16,9 @@ from werkzeug.wrappers import Request, Response
 
 MAX_BODY = 6 * 1024 * 1024
 """What Lambda takes (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
+MIN_COMPRESSED = 1000
+"""Bytes; what is smaller fits in one packet anyway."""
 
 PREFIX = "/api"
 
@@ -35,11 +39,13 @@ class Front:
         self._policy = (
             "default-src 'none'; script-src 'self'; style-src 'self'; "
             f"img-src 'self' blob: data: {s3_origin}; connect-src 'self' {s3_origin}; "
-            "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+            "require-trusted-types-for 'script'"
         )
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        return self._answer(Request(environ))(environ, start_response)
+        request = Request(environ)
+        return _compressed(request, self._answer(request))(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
         if request.host.rsplit(":", 1)[0] not in _HOSTS:
@@ -49,7 +55,9 @@ class Front:
         if origin is not None and origin not in {f"http://{host}:{port}" for host in _HOSTS}:
             return _error(403, "forbidden", "This server answers only its own page.")
         if request.method in ("GET", "HEAD") and (file := self._file(request.path)):
-            return self._static(file)
+            response = self._static(file).make_conditional(request)
+            del response.headers["Date"]  # the server adds its own
+            return response
         return self._api(request)
 
     def _file(self, path: str) -> Path | None:
@@ -66,7 +74,9 @@ class Front:
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-cache",
         }
-        return Response(file.read_bytes(), content_type=kind, headers=headers)
+        response = Response(file.read_bytes(), content_type=kind, headers=headers)
+        response.add_etag(weak=True)
+        return response
 
     def _api(self, request: Request) -> Response:
         path, headers = request.path, dict(request.headers)
@@ -96,6 +106,19 @@ def _response(answer: dict[str, Any]) -> Response:
         for value in values:
             response.headers.add(name, str(value))
     response.headers["Content-Length"] = str(len(data))
+    return response
+
+
+def _compressed(request: Request, response: Response) -> Response:
+    """As CloudFront and API Gateway answer a browser that takes gzip."""
+    kind = response.mimetype or ""
+    text = kind.startswith("text/") or kind in ("application/json", "image/svg+xml")
+    if not text or response.status_code != 200 or len(response.data) < MIN_COMPRESSED:
+        return response
+    response.headers["Vary"] = "Accept-Encoding"
+    if request.accept_encodings.quality("gzip"):
+        response.data = gzip.compress(response.data, compresslevel=5, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
     return response
 
 

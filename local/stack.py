@@ -182,7 +182,6 @@ class Stack:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
-            "POWERTOOLS_METRICS_DISABLED": "true",
         }
         logs = self.data.path / "logs"
         logs.mkdir(exist_ok=True)
