@@ -30,7 +30,7 @@ export function formatTaken(iso) {
  */
 export function formatDate(iso, timeZone) {
   const date = new Date(iso);
-  return Number.isNaN(date.getTime()) ? iso : date.toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short", timeZone });
+  return Number.isNaN(date.getTime()) ? iso : date.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short", timeZone });
 }
 
 /** @param {{lat: number, lon: number}} place */

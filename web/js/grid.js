@@ -169,7 +169,9 @@ function nearest(from, step) {
 function makePlace(image) {
   const name = nameOf(image);
   const src = safeUrl(image.thumbnail_url);
-  const place = el("li", { data: { ratio: ratioOf(image), thumbnail: image.thumbnail_url ?? "" } });
+  const ratio = ratioOf(image);
+  const cut = !(Math.abs(ratio - image.width / image.height) < 0.01); // too narrow or too wide for its place
+  const place = el("li", { class: cut ? "whole" : null, data: { ratio, thumbnail: image.thumbnail_url ?? "" } });
   const link = el("a", { href: queryAddress(readQuery("").query, image.id), data: { testid: "item", id: image.id }, title: name });
   if (src) {
     const picture = el("img", { alt: name, loading: "lazy", decoding: "async", width: image.width || 1, height: image.height || 1 });

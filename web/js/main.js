@@ -214,7 +214,7 @@ class Page {
     const { query } = this.search;
     const shown = this.grid.items.length;
     const total = Math.max(this.search.total ?? 0, shown);
-    byId("summary").textContent = !shown ? "" : isLibrary(query) ? (hasFilters(query) ? texts.filtered(total) : texts.library) : texts.ranked(total);
+    byId("summary").textContent = !shown ? "" : summaryOf(query, total, total === this.status.stats?.images.ready);
     if (shown) hideNotice();
     else if (!isLibrary(query) || hasFilters(query)) showNothing(hasFilters(query) ? () => this.filters.form.reset() : null);
     else if (this.status.waiting) showWaiting(this.status.waiting);
@@ -347,6 +347,7 @@ class Page {
     if (this.search.error?.passing) return void this.search.run(this.search.query);
     const empty = !this.grid.items.length && !this.grid.list.hasAttribute("aria-busy") && isLibrary(this.search.query) && !this.search.error;
     if (before && now.images.ready !== before.images.ready && isLibrary(this.search.query)) this.#refreshSoon();
+    else if (!before && this.grid.items.length && !this.grid.list.hasAttribute("aria-busy")) this.#drawSummary();
     else if (empty && (noticeShown() === "waiting" || this.status.waiting)) this.#drawSummary();
   }
 
@@ -367,6 +368,12 @@ class Page {
       if (page.total !== undefined && page.total !== null) this.search.total = page.total;
     }, 800);
   }
+}
+
+/** How many stands in the status line already when it is all of them. @param {Query} query @param {number} total @param {boolean} all */
+function summaryOf(query, total, all) {
+  if (!isLibrary(query)) return all ? texts.rankedAll : texts.ranked(total);
+  return hasFilters(query) ? texts.filtered(total) : texts.library;
 }
 
 fillTexts();

@@ -60,8 +60,8 @@ export class Status {
     const focused = this.line.contains(document.activeElement);
     const rejected = images.rejected > 0 && button({ text: texts.statusRejected(images.rejected), class: "text-button", data: { testid: "status-rejected" }, click: this.listener.rejected });
     this.line.replaceChildren(
-      el("span", { data: { testid: "status-images" }, text: texts.total(images.ready ?? 0) }),
       ...[
+        images.ready > 0 && el("span", { data: { testid: "status-images" }, text: texts.total(images.ready) }),
         this.waiting > 0 && el("span", { class: "busy", data: { testid: "status-waiting" }, text: texts.statusWaiting(this.waiting) }),
         rejected,
         dead && dead.waiting > 0 && el("span", { class: "lost", title: texts.statusDeadHint, text: texts.statusDead(dead.waiting) }),

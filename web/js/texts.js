@@ -5,6 +5,8 @@ const count = (n) => n.toLocaleString("en");
 /** @param {number} n @param {string} one @param {string} [many] */
 const many = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
+const FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC and AVIF";
+
 export const texts = {
   title: "Image Intellisense",
   library: "Library, newest first",
@@ -39,6 +41,7 @@ export const texts = {
   ranked: (n) => `${many(n, "image")}, best match first`,
   /** @param {number} n */
   foundAnnounce: (n) => (n ? `${many(n, "image")} shown` : "No images found"),
+  rankedAll: "Best match first",
   searching: "Searching…",
   likeName: (/** @type {string} */ name) => `More like ${name}`,
   likeLabel: "More like",
@@ -56,7 +59,7 @@ export const texts = {
   emptyDrop: "Drop images here",
   emptyOr: "or paste one, or",
   emptyChoose: "Choose files",
-  emptyFormats: "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC and AVIF",
+  emptyFormats: FORMATS,
   emptyTry: "Then search for things like",
   examples: ["a dog on a beach", "snow on mountains", "screenshot of a chart", "a red car at night"],
   waitingTitle: "Your images are being indexed",
@@ -117,6 +120,7 @@ export const texts = {
   cancelName: (/** @type {string} */ name) => `Cancel ${name}`,
   retryName: (/** @type {string} */ name) => `Try ${name} again`,
   collapse: "Show or hide the list of uploads",
+  notAnImage: `not an image of a kind we read (${FORMATS})`,
   networkFailed: "the connection broke",
   storageFailed: (/** @type {number} */ status) => `the bucket answered ${status}`,
   noImages: "No image files in what was dropped",

@@ -23,6 +23,9 @@ const IDS_A_REQUEST = 100;
 /** Answers that will be the same however often this file is sent. */
 const FILE_REFUSED = new Set([400, 413, 415, 422]);
 
+/** Types that need no asking; of the others the API says whether it reads them. */
+const NO_IMAGE = /^(?!image\/|application\/octet-stream)./;
+
 export class Uploads {
   /** @type {Upload[]} */
   list = [];
@@ -44,7 +47,8 @@ export class Uploads {
   add(files, collection) {
     for (const file of files) {
       this.#number += 1;
-      this.list.push({ number: this.#number, file, collection, state: "queued", progress: 0, id: "", reason: "", image: null, request: null });
+      const no = NO_IMAGE.test(file.type);
+      this.list.push({ number: this.#number, file, collection, state: no ? "rejected" : "queued", progress: 0, id: "", reason: no ? texts.notAnImage : "", image: null, request: null });
     }
     this.listener.changed();
     this.#pump();
@@ -124,7 +128,8 @@ export class Uploads {
         for (const upload of batch) await this.#place([upload]);
         return;
       }
-      const reason = error instanceof Error ? error.message : String(error);
+      const kind = error instanceof ApiError && error.code === "unsupported_type";
+      const reason = kind ? texts.notAnImage : error instanceof Error ? error.message : String(error);
       const state = refused && FILE_REFUSED.has(error.status) ? "rejected" : "failed";
       for (const upload of batch) if (upload.state === "uploading") this.#set(upload, state, reason);
     }

@@ -1,0 +1,210 @@
+"""Chromium, and the page as a person has it: what can be seen, pressed and waited for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.needs import Chromium
+
+PATIENCE = 30
+"""Seconds until a wait is given up; none takes that long on an idle machine."""
+
+_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--window-size=1280,800",
+)
+
+
+def start_chromium(found: Chromium, profile: Path) -> Chrome:
+    """A browser with an empty profile."""
+    options = ChromeOptions()
+    options.binary_location = str(found.browser)
+    for flag in (*_FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return Chrome(options=options, service=Service(str(found.driver)))
+
+
+ENDS = ("ready", "rejected", "failed", "cancelled")
+
+
+class Page:
+    """The page in one browser window. Elements are named by their `data-testid`."""
+
+    def __init__(self, driver: Chrome, url: str) -> None:
+        self.driver = driver
+        self.url = url
+        self._scripts: list[str] = []
+
+    # --- opening ------------------------------------------------------------------------------
+
+    def open(self, address: str = "/", host: str = "127.0.0.1") -> None:
+        self.driver.get(self.url.replace("127.0.0.1", host) + address)
+        self.settled()
+
+    def reload(self) -> None:
+        self.driver.refresh()
+        self.settled()
+
+    def run_first(self, script: str) -> None:
+        """Run `script` before the page's own, at each opening until the end of the test."""
+        made = self.driver.execute_cdp_cmd(
+            "Page.addScriptToEvaluateOnNewDocument", {"source": script}
+        )
+        self._scripts.append(made["identifier"])
+
+    def resize(self, width: int, height: int) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def leave(self) -> None:
+        """Undo what a test has set, and leave the page."""
+        for script in self._scripts:
+            self.driver.execute_cdp_cmd(
+                "Page.removeScriptToEvaluateOnNewDocument", {"identifier": script}
+            )
+        self._scripts.clear()
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self.driver.get("about:blank")
+
+    # --- looking ------------------------------------------------------------------------------
+
+    def all(self, name: str) -> list[WebElement]:
+        found = self.driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{name}"]')
+        return [element for element in found if element.is_displayed()]
+
+    def one(self, name: str) -> WebElement:
+        """The first that can be seen, as soon as there is one."""
+        return self.until(lambda: self.all(name), f"{name} is to be seen")[0]
+
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """What `condition` returns, once that is true. Elements redrawn meanwhile are looked up
+        anew."""
+        wait = WebDriverWait(
+            self.driver, PATIENCE, 0.05, ignored_exceptions=[StaleElementReferenceException]
+        )
+        return wait.until(lambda _: condition(), f"waited in vain until {what}")
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def settled(self) -> None:
+        """Wait until an answer is drawn, and none is under way."""
+        drawn = (
+            "const grid = document.getElementById('grid');"
+            "return !grid.hasAttribute('aria-busy') && (grid.children.length > 0 ||"
+            " !document.getElementById('notice').hidden)"
+        )
+        self.until(lambda: self.js(drawn), "an answer is drawn")
+
+    def ids(self) -> list[str]:
+        """The images shown, in order."""
+        return list(
+            self.js("return [...document.querySelectorAll('#grid a')].map(a => a.dataset.id)")
+        )
+
+    def facts(self) -> dict[str, str]:
+        """The facts beside the larger view."""
+        pairs = "[...document.querySelectorAll('.facts dt')].map(d => [d, d.nextElementSibling])"
+        script = f"return {pairs}.map(p => p.map(e => e.textContent))"
+        return dict(self.js(script))
+
+    def focused(self) -> dict[str, str]:
+        """`data-testid` and `data-id` of what has the focus."""
+        return dict(self.js("return {...document.activeElement.dataset}"))
+
+    def console(self) -> list[str]:
+        """What the browser complained of since last asked."""
+        entries = self.driver.get_log("browser")
+        return [e["message"] for e in entries if e["level"] in ("WARNING", "SEVERE")]
+
+    # --- doing --------------------------------------------------------------------------------
+
+    def click(self, name: str) -> None:
+        self.one(name).click()
+
+    def press(self, *keys: str) -> None:
+        """Keys, to whatever has the focus."""
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def search(self, words: str) -> None:
+        box = self.one("search")
+        box.clear()
+        box.send_keys(words, Keys.ENTER)
+        self.until(lambda: self.driver.title.startswith(words), f"{words!r} is asked")
+        self.settled()
+
+    def choose(self, *files: Path) -> None:
+        """Files, by the picker."""
+        picker = self.driver.find_element(By.CSS_SELECTOR, '[data-testid="file-input"]')
+        picker.send_keys("\n".join(map(str, files)))
+
+    def uploaded(self, name: str, state: str = "ready") -> WebElement:
+        """The row of an upload once it has ended, in the state it should end in."""
+
+        def ended() -> WebElement | None:
+            for row in self.all("upload-row"):
+                if row.text.split("\n")[0] == name and row.get_attribute("data-state") in ENDS:
+                    return row
+            return None
+
+        row: WebElement = self.until(ended, f"the upload of {name} ends")
+        assert row.get_attribute("data-state") == state, row.text
+        return row
+
+    def rejected(self, image: str) -> WebElement:
+        """Its row in the list of rejected files, which is opened if it is not."""
+        if not self.all("rejected"):
+            self.click("status-rejected")
+
+        def row() -> WebElement | None:
+            rows = self.all("rejected-item")
+            return next((r for r in rows if r.get_attribute("data-id") == image), None)
+
+        found: WebElement = self.until(row, "the rejected file is listed")
+        return found
+
+    def discard(self, image: str) -> None:
+        """Delete a rejected file, in the list of them: press, and press again."""
+        button = self.rejected(image).find_element(By.CSS_SELECTOR, "button")
+        button.click()
+        assert button.text == "Really delete?"
+        button.click()
+        gone = "return !document.querySelector(`#rejected [data-id='${arguments[0]}']`)"
+        self.until(lambda: self.js(gone, image), "it is gone from the list")
+
+
+HOLD_FETCHES = """
+window.held = [];
+const ask = window.fetch;
+window.fetch = async (...asked) => {
+  const answer = await ask(asked[0], {...asked[1], signal: undefined});
+  if (String(asked[0]).includes(%s)) await new Promise((go) => window.held.push(go));
+  return answer;
+};
+"""
+
+
+def hold(part: str) -> str:
+    """A script that keeps back answers from addresses with `part` until `held` lets them go.
+    Nothing the page does calls them off: they come as late as an answer can come."""
+    return HOLD_FETCHES % json.dumps(part)
