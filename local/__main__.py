@@ -22,7 +22,7 @@ from local.loader import Loader, Report
 from local.stack import ROOT, AlreadyRunning, Repair, Stack
 from models.starter import build_starter
 
-SHOWN_REJECTED = 20
+SHOWN_NAMES = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -156,10 +156,12 @@ def _tell(report: Report) -> None:
     if report.waiting:
         parts.append(f"{len(report.waiting)} still waiting")
     note("  " + ", ".join(parts))
-    for name, reason in report.rejected[:SHOWN_REJECTED]:
-        note(f"  rejected: {name!r}: {reason}")
-    if len(report.rejected) > SHOWN_REJECTED:
-        note(f"  … and {len(report.rejected) - SHOWN_REJECTED} more; the page lists them all.")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in report.rejected:
+        reasons.setdefault(reason, []).append(name)
+    for reason, names in reasons.items():
+        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+        note(f"  rejected: {', '.join(map(repr, names[:SHOWN_NAMES]))}{more}: {reason}")
 
 
 def _answer(api: ApiClient, options: argparse.Namespace) -> None:
