@@ -1,0 +1,231 @@
+"""What survives: kills of the whole stack and of its parts, restarts, a change of model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.integration.local_stack import LocalStack, indexed_ids, run_local, running
+from tests.integration.pictures import folder_of, jpeg
+from tests.integration.processes import alive, eventually
+from tests.unit import tiny_clip
+
+COUNT = 100
+
+
+def loaded_whole(stack: LocalStack, count: int = COUNT) -> None:
+    """Each file is one object and one record, and they agree."""
+    eventually(lambda: stack.get("/stats")["images"]["ready"], lambda n: n == count)
+    names = Counter(image["name"] for image in stack.images())
+    assert set(names.values()) == {1}
+    assert len(names) == len(stack.objects()) == count
+    # A write that was cut off may leave its thumbnail behind for the daily sweep.
+    assert stack.differences().keys() <= {"thumbnail of nothing"}
+
+
+@pytest.mark.parametrize("moment", [1, 25, 70, 99])
+def test_a_load_that_is_killed_goes_on_where_it_was_and_loads_each_file_once(
+    tiny: Path, tmp_path: Path, moment: int
+) -> None:
+    photos = folder_of(tmp_path / "photos", COUNT)
+    data = tmp_path / "data"
+    with running(data, tiny, "--photos", photos) as first:
+        eventually(first.stored, lambda count: count >= moment)
+        first.kill()
+        assert first.stored() < COUNT or moment == 99
+    with running(data, tiny, "--photos", photos) as second:
+        second.loaded()
+        loaded_whole(second)
+    embedded = len(indexed_ids(second.log("worker")))
+    with running(data, tiny, "--photos", photos) as third:
+        third.loaded()
+        assert f"0 indexed, {COUNT} there already" in third.said
+        loaded_whole(third)
+        assert third.reports()[-1]["total"] == 0
+        assert third.reports()[-1]["results"] == {}
+        assert len(indexed_ids(third.log("worker"))) == embedded
+
+
+def test_a_stack_killed_over_and_over_loads_everything_in_the_end(
+    tiny: Path, tmp_path: Path
+) -> None:
+    photos = folder_of(tmp_path / "photos", COUNT)
+    data = tmp_path / "data"
+    stored = 0
+    for _ in range(3):
+        with running(data, tiny, "--photos", photos) as stack:
+            assert stack.url
+            eventually(stack.stored, lambda count, before=stored: count >= min(COUNT, before + 15))
+            stack.kill()
+            stored = stack.stored()
+    with running(data, tiny, "--photos", photos) as stack:
+        stack.loaded()
+        loaded_whole(stack)
+
+
+def test_a_worker_that_is_killed_comes_back_and_everything_ends_indexed(
+    tiny: Path, tmp_path: Path
+) -> None:
+    photos = folder_of(tmp_path / "photos", COUNT)
+    with running(tmp_path / "data", tiny, "--photos", photos) as stack:
+        assert stack.url
+        killed = []
+        for moment in (20, 60):
+            eventually(stack.stored, lambda count, wanted=moment: count >= wanted)
+            worker = eventually(
+                lambda: [c for c in stack.children() if "local.worker" in c.command]
+            )
+            os.kill(worker[0].pid, signal.SIGKILL)
+            killed += worker
+            eventually(lambda w=worker: alive(w), lambda left: not left)
+        stack.loaded()
+        loaded_whole(stack)
+        assert stack.child("local.worker").pid not in {w.pid for w in killed}
+        assert f"{COUNT} indexed" in stack.said
+
+
+def test_what_comes_while_the_worker_is_down_does_not_wait_for_a_time_out(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """The long poll of a worker that died may take messages with it, for six minutes; what it
+    took must have been repaired by the next one's first look."""
+    with running(tmp_path / "data", tiny) as stack:
+        eventually(stack.reports, lambda reports: len(reports) == 1)
+        stop = threading.Event()
+        put = []
+
+        def drip() -> None:
+            while not stop.wait(0.05):
+                stack.put(f"drip/{len(put)}.jpg", jpeg(len(put)))
+                put.append(1)
+
+        thread = threading.Thread(target=drip)
+        assert stack.s3 is not None
+        thread.start()
+        eventually(lambda: len(put), lambda count: count >= 5)
+        os.kill(stack.child("local.worker").pid, signal.SIGKILL)
+        eventually(stack.reports, lambda reports: len(reports) == 2)
+        so_far = len(put)
+        eventually(lambda: len(put), lambda count: count >= so_far + 20)
+        stop.set()
+        thread.join()
+        eventually(stack.differences, lambda faults: not faults, seconds=60)
+        assert len(stack.records()) == len(put)
+
+
+def test_a_decoder_that_is_killed_costs_nothing(tiny: Path, tmp_path: Path) -> None:
+    photos = folder_of(tmp_path / "photos", COUNT)
+    with running(tmp_path / "data", tiny, "--photos", photos) as stack:
+        assert stack.url
+        eventually(stack.stored, lambda count: count >= 20)
+        decoders = eventually(
+            lambda: [c for c in stack.children() if "chalicelib.decoding.child" in c.command]
+        )
+        os.kill(decoders[0].pid, signal.SIGKILL)
+        stack.loaded()
+        eventually(lambda: len(stack.records()), lambda count: count == COUNT)
+        # The picture it held in hand may be taken for the cause and rejected, no other.
+        assert stack.get("/stats")["images"]["rejected"] <= 1
+
+
+@pytest.mark.parametrize("moment", ["in mid-load", "at rest"])
+def test_a_stack_whose_s3_server_ends_says_so_and_ends(
+    tiny: Path, tmp_path: Path, moment: str
+) -> None:
+    photos = folder_of(tmp_path / "photos", COUNT)
+    with running(tmp_path / "data", tiny, "--photos", photos) as stack:
+        if moment == "at rest":
+            stack.loaded()
+        else:
+            eventually(stack.stored, lambda count: count >= 30)
+        children = stack.children()
+        os.kill(stack.child("local.server").pid, signal.SIGKILL)
+        assert stack.process.wait(timeout=60) == 1
+        assert "error: The S3 server ended; see " in stack.said
+        assert "Traceback" not in stack.said
+        eventually(lambda: alive(children), lambda left: not left)
+
+
+def test_ctrl_c_in_mid_load_ends_with_a_sentence_and_the_next_run_goes_on(
+    tiny: Path, tmp_path: Path
+) -> None:
+    photos = folder_of(tmp_path / "photos", COUNT)
+    data = tmp_path / "data"
+    with running(data, tiny, "--photos", photos) as first:
+        eventually(first.stored, lambda count: count >= 30)
+        assert first.interrupt() == 130
+        assert first.said.endswith("Stopped. What was loaded stays; run it again to go on.\n")
+        assert "Traceback" not in first.said
+        assert (data / "lock").read_text() == ""
+    assert first.stored() < COUNT
+    with running(data, tiny, "--photos", photos) as second:
+        second.loaded()
+        loaded_whole(second)
+
+
+def test_a_terminated_stack_ends_as_by_ctrl_c(tiny: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "data", tiny) as stack:
+        children = [] if not stack.loaded() else stack.children()
+        stack.process.terminate()
+        assert stack.process.wait(timeout=60) == 130
+        assert "Stopped." in stack.said
+        eventually(lambda: alive(children), lambda left: not left)
+
+
+def test_what_changed_while_the_stack_was_down_is_repaired_at_start(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """Objects without records and records without objects, as a lost queue leaves them."""
+    data = tmp_path / "data"
+    with running(data, tiny) as stack:
+        for number in range(12):
+            stack.known(stack.put(f"kept/{number}.jpg", jpeg(number)))
+        stack.interrupt()
+    kept = sorted((data / "buckets" / "photos").glob("*/*.json"))
+    for note in kept[:4]:
+        note.unlink()
+    with running(data, tiny) as stack:
+        eventually(stack.reports, lambda reports: len(reports) == 2)
+        assert stack.reports()[-1]["results"] == {"deleted": 4}
+        assert len(stack.objects()) == len(stack.images()) == 8
+        stack.interrupt()
+    for file in (data / "index").iterdir():
+        file.unlink()
+    with running(data, tiny) as stack:
+        eventually(stack.reports, lambda reports: len(reports) == 3)
+        assert stack.reports()[-1]["results"] == {"indexed": 8}
+        assert len(stack.found("anything")) == 8
+
+
+def test_a_change_of_model_embeds_everything_anew_and_a_change_back_nothing(
+    tiny: Path, tmp_path: Path
+) -> None:
+    other = tiny_clip.build(tmp_path / "other", seed=7)
+    photos = folder_of(tmp_path / "photos", 10)
+    data = tmp_path / "data"
+    totals = []
+    fingerprints = []
+    for model in (tiny, tiny, other, other, tiny):
+        with running(data, model, "--photos", photos) as stack:
+            stack.loaded()
+            loaded_whole(stack, 10)
+            totals.append(stack.reports()[-1]["total"])
+            fingerprints.append(stack.get("/stats")["model"]["fingerprint"])
+    assert totals == [0, 0, 10, 0, 0]
+    assert len(set(fingerprints)) == 2
+    # Ten by events, ten by the other model's repair.
+    assert set(Counter(indexed_ids(stack.log("worker"))).values()) == {2}
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run_local(tmp_path / "data", tmp_path / "empty", "--once", "a cat")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
