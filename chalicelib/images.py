@@ -90,7 +90,8 @@ def thumbnail(image: Image.Image, *, side: int = THUMBNAIL_SIDE) -> bytes:
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
     out = io.BytesIO()
-    small.save(out, "WEBP", quality=80, method=4)
+    # Method 2 takes half the time of 4 for 3 % more bytes.
+    small.save(out, "WEBP", quality=80, method=2)
     return out.getvalue()
 
 
