@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _INSIDES = re.compile(
-    r"[<>{}\\]|\b0x|\bb['\"]|Traceback|Exception|Error\b|\bNone|\bobject\b|\bstruct\b|unpack"
+    r"[<>{}\\]|\b0x|\bb['\"]|Traceback|Exception|Error\b|\bNone|\bobject (?:at|is|has|does)\b|\bstruct\b|unpack"
     r"|\bself\b|__|\.py\b|\bindex out of range|\bsubscriptable|\binvalid literal|\bnan\b|\berrno"
     r"|/(home|tmp|usr|root|var|work)/",
     re.IGNORECASE,

@@ -1,0 +1,187 @@
+"""SQS message bodies, as AWS writes them, → the objects they are about."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.errors import InvalidRequest
+from chalicelib.events import ObjectChange, object_changes
+from tests.unit.sentences import faults
+
+RECORDED = Path(__file__).parent / "fixtures" / "events"
+
+
+def recorded(name: str) -> str:
+    return (RECORDED / f"{name}.json").read_text()
+
+
+def notification(key: object, bucket: object = "photos", name: str = "ObjectCreated:Put") -> str:
+    """The recorded notification, about another key."""
+    message = json.loads(recorded("put"))
+    about = message["Records"][0]
+    about["eventName"] = name
+    about["s3"]["bucket"]["name"], about["s3"]["object"]["key"] = bucket, key
+    return json.dumps(message)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "put",
+        "post",
+        "copy",
+        "complete_multipart_upload",
+        "delete",
+        "delete_marker_created",
+        "lifecycle_expiration_delete",
+        "object_restore_completed",
+    ],
+)
+def test_every_kind_of_notification_says_look_at_this_key(name: str) -> None:
+    assert object_changes(recorded(name)) == [
+        ObjectChange("photos", "holiday/01k2j3/beach at noon.jpg")
+    ]
+
+
+@pytest.mark.parametrize("name", ["eventbridge_created", "eventbridge_deleted"])
+def test_eventbridge_gives_keys_as_they_are(name: str) -> None:
+    assert object_changes(recorded(name)) == [
+        ObjectChange("photos", "holiday/01k2j3/beach at noon + 100%.jpg")
+    ]
+
+
+def test_a_message_may_hold_several_records() -> None:
+    assert object_changes(recorded("several_records")) == [
+        ObjectChange("photos", "a/1.jpg"),
+        ObjectChange("photos", "a/2.jpg"),
+        ObjectChange("photos", "a/1.jpg"),
+    ]
+
+
+def test_the_test_event_is_about_nothing() -> None:
+    assert object_changes(recorded("test_event")) == []
+
+
+def test_the_name_of_an_event_means_nothing() -> None:
+    for name in ("ObjectRemoved:Delete", "s3:ObjectCreated:Put", "Something:New", ""):
+        assert object_changes(notification("a.jpg", name=name)) == [ObjectChange("photos", "a.jpg")]
+
+
+KEYS = {
+    "spaces": "my photos/one two  three.jpg",
+    "plus": "a+b/1+1=2.jpg",
+    "percent": "100%/50%25.jpg",
+    "ampersand and question": "a&b=c?d#e.jpg",
+    "emoji": "🏖️/🌞👨‍👩‍👧.jpg",
+    "composed": "Mu\u0308nchen/é.jpg",
+    "NFC": "München/é.jpg",
+    "dots": "../../etc/passwd.jpg",
+    "leading slash": "/top.jpg",
+    "double slash": "a//b.jpg",
+    "trailing slash": "folder/",
+    "control": "a\tb\nc\x01.jpg",
+    "quotes": "\"a'b`c\\d.jpg",
+    "1,024 bytes": "x" * 1024,
+    "1,024 bytes of emoji": "🌞" * 256,
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_keys_of_every_kind_come_out_as_they_are_in_the_bucket(name: str) -> None:
+    key = KEYS[name]
+    assert object_changes(notification(quote_plus(key, safe="/"))) == [ObjectChange("photos", key)]
+    assert object_changes(notification(quote_plus(key))) == [ObjectChange("photos", key)]
+    event = json.loads(recorded("eventbridge_created"))
+    event["detail"]["object"]["key"] = key
+    assert object_changes(json.dumps(event)) == [ObjectChange("photos", key)]
+
+
+def test_composed_and_decomposed_letters_stay_two_keys() -> None:
+    one, other = (
+        object_changes(notification(quote_plus(KEYS[name]))) for name in ("composed", "NFC")
+    )
+    assert one != other
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300))
+def test_any_key_survives_the_encoding_of_notifications(key: str) -> None:
+    for safe in ("", "/"):
+        assert object_changes(notification(quote_plus(key, safe=safe))) == [
+            ObjectChange("photos", key)
+        ]
+
+
+GARBAGE: dict[str, str] = {
+    "nothing": "",
+    "text": "hello",
+    "cut JSON": recorded("put")[:-40],
+    "null": "null",
+    "a number": "1",
+    "a list": "[]",
+    "an empty object": "{}",
+    "Records null": '{"Records": null}',
+    "Records a number": '{"Records": 3}',
+    "Records of text": '{"Records": ["ObjectCreated:Put"]}',
+    "Records of null": '{"Records": [null]}',
+    "no s3": '{"Records": [{"eventName": "ObjectCreated:Put"}]}',
+    "no bucket": '{"Records": [{"s3": {"object": {"key": "a"}}}]}',
+    "no object": '{"Records": [{"s3": {"bucket": {"name": "photos"}}}]}',
+    "an object of text": '{"Records": [{"s3": {"bucket": {"name": "b"}, "object": "a"}}]}',
+    "a key that is a number": notification(7),
+    "a key that is null": notification(None),
+    "an empty key": notification(""),
+    "an empty bucket": notification("a.jpg", ""),
+    "a bucket that is a list": notification("a.jpg", ["photos"]),
+    "half a surrogate": notification("a\ud800.jpg"),
+    "half a surrogate in the bucket": notification("a.jpg", "\udfff"),
+    "detail null": '{"detail": null}',
+    "detail of text": '{"detail": "Object Created"}',
+    "an empty detail": '{"detail": {}}',
+    "one good record, one bad": json.dumps(
+        {"Records": [*json.loads(recorded("put"))["Records"], {}]}
+    ),
+    "another service's": '{"Type": "Notification", "Message": "hello"}',
+    "deep brackets": "[" * 100_000,
+    "deep objects": '{"a":' * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_what_is_no_s3_event_is_refused_with_a_reason(name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        object_changes(GARBAGE[name])
+    assert faults(caught.value.message) == []
+
+
+_JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["Records", "s3", "bucket", "object", "key", "name", "detail", "Event"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(_JSON.map(json.dumps) | st.text(max_size=50))
+def test_any_message_is_read_or_refused_and_nothing_else(body: str) -> None:
+    try:
+        changes = object_changes(body)
+    except InvalidRequest:
+        return
+    for change in changes:
+        assert change.key.encode()
+        assert change.bucket.encode()
