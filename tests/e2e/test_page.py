@@ -36,6 +36,7 @@ def test_a_photo_goes_from_the_picker_into_answers_and_out_of_them_when_deleted(
     assert "Ready · 467 kB" in row.text
     assert page.js("return window.states.slice(-2)") == ["waiting", "ready"]
     page.until(lambda: page.ids()[0] == image, "the library shows it first")
+    page.until(lambda: not page.all("status-waiting"), "the queue is empty again")
 
     page.search("a cup of coffee")
     assert page.ids()[0] == image
@@ -164,9 +165,7 @@ def test_an_older_slower_answer_never_replaces_a_newer_one(page: Page) -> None:
     page.settled()
     newer = page.ids()
     page.js("held.splice(0).forEach((go) => go())")
-    # Long enough for the page to draw what it was given: two frames after its last await.
-    drawn = "const done = arguments[0]; setTimeout(() => requestAnimationFrame(() => done(1)), 100)"
-    page.driver.execute_async_script(drawn)
+    page.until(lambda: page.js("return window.taken"), "the page has taken the older answer")
     assert page.ids() == newer
     assert "chelsea-the-cat.png" in page.one("item").get_attribute("title")
     assert "q=a+cat" in page.driver.current_url
@@ -192,9 +191,9 @@ def test_search_view_and_return_by_the_keyboard_alone(page: Page) -> None:
     page.press(Keys.ARROW_RIGHT)
     page.until(lambda: f"image={ids[1]}" in page.driver.current_url, "the next one is shown")
     page.press(Keys.ESCAPE)
-    page.until(lambda: not page.all("viewer"), "the larger view is closed")
-    assert page.focused()["id"] == ids[1]
-    assert "image=" not in page.driver.current_url
+    page.until(lambda: page.focused().get("id") == ids[1], "the focus is back in the grid")
+    assert not page.all("viewer")
+    page.until(lambda: "image=" not in page.driver.current_url, "the address is the search's")
     page.press(Keys.ARROW_LEFT)
     assert page.focused()["id"] == ids[0]
 
@@ -229,6 +228,27 @@ def test_nothing_overflows_a_screen_of_320_pixels(page: Page, photo: Photo) -> N
     page.rejected(refused)
     fits("the rejected list")
     page.discard(refused)
+
+
+def test_full_rows_fill_the_width_whatever_it_is(
+    page: Page, site: LocalStack, samples: Path
+) -> None:
+    data = (samples / "horse.png").read_bytes()
+    for image in [site.upload(f"{n}.png", data, collection="rows") for n in range(8)]:
+        site.known(image)
+    page.open("/?collection=rows")
+    gaps = """
+      const edge = document.getElementById("grid").getBoundingClientRect().right;
+      const rows = Map.groupBy(document.querySelectorAll("#grid li"), (li) => li.offsetTop);
+      const ends = [...rows.values()].map((row) => row.at(-1).getBoundingClientRect().right);
+      return innerWidth === arguments[0] && ends.slice(0, -1).map((end) => edge - end);
+    """
+    for width in range(600, 760, 9):
+        page.resize(width, 600)
+        page.until(
+            lambda w=width: (found := page.js(gaps, w)) and all(0 <= gap < 1 for gap in found),
+            f"all rows but the last are full at {width} pixels",
+        )
 
 
 def test_uploads_work_from_localhost_too(page: Page, photo: Photo) -> None:

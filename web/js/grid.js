@@ -112,7 +112,7 @@ export class Grid {
   }
 
   #layout(force = false) {
-    const width = Math.floor(this.list.clientWidth);
+    const width = Math.floor(this.list.getBoundingClientRect().width); // clientWidth may be rounded up: a row would break
     if (!width || (!force && width === this.#width)) return;
     this.#width = width;
     const places = /** @type {HTMLElement[]} */ ([...this.list.children]);

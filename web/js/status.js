@@ -61,7 +61,7 @@ export class Status {
     const rejected = images.rejected > 0 && button({ text: texts.statusRejected(images.rejected), class: "text-button", data: { testid: "status-rejected" }, click: this.listener.rejected });
     this.line.replaceChildren(
       ...[
-        images.ready > 0 && el("span", { data: { testid: "status-images" }, text: texts.total(images.ready) }),
+        images.ready > 0 && el("span", { class: "count", data: { testid: "status-images" }, text: texts.total(images.ready) }),
         this.waiting > 0 && el("span", { class: "busy", data: { testid: "status-waiting" }, text: texts.statusWaiting(this.waiting) }),
         rejected,
         dead && dead.waiting > 0 && el("span", { class: "lost", title: texts.statusDeadHint, text: texts.statusDead(dead.waiting) }),
