@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from chalicelib.errors import ConfigurationError, Transient
+from chalicelib.errors import ConfigurationError
 from chalicelib.uploads import content_type, safe_collection, sniff
 from local.client import ApiClient
 
@@ -82,7 +82,7 @@ class Loader:
             fresh = self._fresh(files, known, report)
             pending: dict[str, str] = {}
             for batch in _batches(fresh, PLACES_AT_ONCE):
-                pending |= self._upload(batch, collection, pool)
+                pending |= self._upload(batch, collection, pool, report)
                 self._settle(pending, report)
         self._wait(pending, report)
         return report
@@ -110,7 +110,11 @@ class Loader:
         names = {name for name, _ in known}
         for file in files:
             # Only a file whose name is known can be known: the others need no reading.
-            reason = known.get((file.name, _sha256(file.path))) if file.name in names else None
+            try:
+                reason = known.get((file.name, _sha256(file.path))) if file.name in names else None
+            except OSError as error:
+                self._reject_unreadable(file, error, report)
+                continue
             if reason is None:
                 yield file
                 continue
@@ -120,17 +124,36 @@ class Loader:
                 report.already += 1
             self._advance(1)
 
+    def _reject_unreadable(self, file: File, error: OSError, report: Report) -> None:
+        report.rejected.append((file.name, f"The file cannot be read: {_said(error)}."))
+        self._advance(1)
+
     def _upload(
-        self, batch: list[File], collection: str, pool: ThreadPoolExecutor
+        self, batch: list[File], collection: str, pool: ThreadPoolExecutor, report: Report
     ) -> dict[str, str]:
-        """Returns id → name of what is on its way."""
+        """Returns id → name of what is on its way; a file that is gone by now is not."""
         body = {
             "collection": collection,
             "files": [{"name": f.name, "type": f.type, "size": f.size} for f in batch],
         }
         places = self._api.post("/uploads", body)["uploads"]
-        list(pool.map(lambda p, f: self._api.send(p["post"], f.path), places, batch))
-        return {place["id"]: place["name"] for place in places}
+        sent = {}
+        for place, file, error in zip(
+            places, batch, pool.map(self._send, places, batch), strict=True
+        ):
+            if error is None:
+                sent[place["id"]] = place["name"]
+            else:
+                self._reject_unreadable(file, error, report)
+        return sent
+
+    def _send(self, place: dict[str, Any], file: File) -> OSError | None:
+        """Returns why the file could not be read; raises `Transient` where it was not taken."""
+        try:
+            self._api.send(place["post"], file.path)
+        except OSError as error:
+            return error
+        return None
 
     def _settle(self, pending: dict[str, str], report: Report) -> int:
         """Take out of `pending` what is indexed or rejected by now; returns how many that were."""
@@ -179,8 +202,12 @@ def _unreadable(path: Path) -> str | None:
     try:
         path.open("rb").close()
     except OSError as error:
-        return error.strerror or type(error).__name__
+        return _said(error)
     return None
+
+
+def _said(error: OSError) -> str:
+    return error.strerror or type(error).__name__
 
 
 def _sniffed(path: Path) -> str | None:
@@ -192,11 +219,8 @@ def _sniffed(path: Path) -> str | None:
 
 
 def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise Transient(f"{path} cannot be read: {error}.") from error
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -182,6 +182,9 @@ class Stack:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # A proxy of the user's has no business between parts of one machine.
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
         }
         logs = self.data.path / "logs"
         logs.mkdir(exist_ok=True)

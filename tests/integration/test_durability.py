@@ -97,7 +97,7 @@ def test_what_comes_while_the_worker_is_down_does_not_wait_for_a_time_out(
     with running(tmp_path / "data", tiny) as stack:
         eventually(stack.reports, lambda reports: len(reports) == 1)
         stop = threading.Event()
-        put = []
+        put: list[int] = []
 
         def drip() -> None:
             while not stop.wait(0.05):
