@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -101,17 +101,25 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
 
 
-def _iso_date(value: object) -> object:
-    """Admits ISO 8601 only: pydantic would read "2021" as seconds since 1970."""
-    if isinstance(value, str):
-        if not re.match(r"\d{4}-\d\d-\d\d", value):
-            raise ValueError("must be a day or time in ISO 8601, such as 2024-05-31")
-        if not 1000 <= int(value[:4]) <= 9998:
-            raise ValueError("the year must be between 1000 and 9998")
-    return value
+def _moment_given(value: object) -> object:
+    """ISO 8601 text → a day or a time; what is neither is left to be refused.
+
+    By hand, because pydantic would read "2021" as seconds since 1970 and a day as its midnight.
+    """
+    if not isinstance(value, str):
+        return value
+    moment: date | None = None
+    for parse in (date.fromisoformat, datetime.fromisoformat):
+        with suppress(ValueError):
+            moment = moment or parse(value)
+    if moment is None:
+        raise ValueError("must be a day or time in ISO 8601, such as 2024-05-31")
+    if not 1000 <= moment.year <= 9998:
+        raise ValueError("the year must be between 1000 and 9998")
+    return moment
 
 
-Moment = Annotated[datetime | date, BeforeValidator(_iso_date)]
+Moment = Annotated[datetime | date, BeforeValidator(_moment_given)]
 Collection = Annotated[str, StringConstraints(max_length=200)]
 
 
