@@ -126,7 +126,7 @@ class Uploads:
         kind = content_type(file.type, file.name)
         if kind is None:
             raise InvalidRequest(
-                f"{file.type or 'This file type'} is not an image type we read; "
+                f"The type {file.type or 'of this file'} is not an image type we read; "
                 f"send one of {', '.join(IMAGE_TYPES)}.",
                 code="unsupported_type",
                 field=f"files.{number}.type",
@@ -157,7 +157,7 @@ def decode_base64(text: str, *, field: str) -> bytes:
         head, comma, text = text.partition(",")
         if not comma or not head.endswith(";base64"):
             raise InvalidRequest(
-                "A data URL must be base64: data:image/png;base64,…",
+                "A data URL must be base64, as in data:image/png;base64,iVBORw0KGgo=.",
                 code="invalid_base64",
                 field=field,
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 _INSIDES = re.compile(
-    r"[<>{}\\]|\b0x|\bb['\"]|Traceback|Exception|Error\b|\bNone|\bobject (?:at|is|has|does)\b|\bstruct\b|unpack"
-    r"|\bself\b|__|\.py\b|\bindex out of range|\bsubscriptable|\binvalid literal|\bnan\b|\berrno"
-    r"|/(home|tmp|usr|root|var|work)/",
+    r"[<>{}\\]|\b0x|\bb['\"]|Traceback|Exception|Error\b|\bNone|__|\.py\b|unpack"
+    r"|\bobject (?:at|is|has|does)\b|\bstruct\b|\bself\b|\bnan\b|\berrno"
+    r"|index out of range|subscriptable|invalid literal|/(home|tmp|usr|root|var|work)/",
     re.IGNORECASE,
 )
 
