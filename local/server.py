@@ -26,6 +26,7 @@ from moto.s3 import notifications
 from moto.s3.models import FakeBucket, FakeKey, s3_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from local import queues
 from local.lifeline import end_with_parent, say
 from local.objects import FileBuffer, Note, ObjectFiles
 
@@ -178,6 +179,7 @@ def main() -> None:
     end_with_parent()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
+    queues.mend()
     kept = KeptObjects(options.data, notifications.send_event)
     notifications.send_event = kept.hold  # type: ignore[assignment]
     backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
