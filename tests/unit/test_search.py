@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
-import json
-import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -13,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,11 +18,11 @@ from chalicelib.errors import InvalidRequest, NotFound, UnreadableImage
 from chalicelib.index.base import Write
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.library import Library, ListRequest
-from chalicelib.log import SERVICE
 from chalicelib.records import Filters, ImageRecord, Page, SearchRequest, image_id
 from chalicelib.search import Search, read_cursor, write_cursor
 from tests.fakes.encoding import DIM, FakeDecoders, FakeEncoder, picture
 from tests.fakes.library import FakeLibrary
+from tests.unit.logs import Lines, captured
 from tests.unit.sentences import faults
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -334,29 +330,16 @@ def test_many_threads_get_the_answers_of_their_own_texts() -> None:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What the query log writes, a JSON object a line, by the product's own formatter."""
-    out = io.StringIO()
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(LambdaPowertoolsFormatter())
-    logger = logging.getLogger(SERVICE)
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield out
-    logger.removeHandler(handler)
-    logger.setLevel(level)
+def log() -> Iterator[Lines]:
+    with captured() as lines:
+        yield lines
 
 
-def lines(out: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.getvalue().splitlines()]
-
-
-def test_the_query_log_says_what_was_asked_and_what_came_of_it(log: io.StringIO) -> None:
+def test_the_query_log_says_what_was_asked_and_what_came_of_it(log: Lines) -> None:
     service = searching(log_queries=True)
     request = text("two cats", filters={"collection": "odd", "date_from": "2024-01-05"}, limit=4)
     page = service.search(request, owner="arn:aws:iam::123456789012:user/anna")
-    (line,) = lines(log)
+    (line,) = log()
     assert line["message"] == "search"
     assert (line["by"], line["words"], line["limit"]) == ("text", "two cats", 4)
     assert line["filters"]["collection"] == "odd"
@@ -368,33 +351,33 @@ def test_the_query_log_says_what_was_asked_and_what_came_of_it(log: io.StringIO)
     assert line["later_page"] is False
 
 
-def test_the_query_log_tells_later_pages_apart(log: io.StringIO) -> None:
+def test_the_query_log_tells_later_pages_apart(log: Lines) -> None:
     service = searching(log_queries=True)
     cursor = service.search(text(limit=2)).next_cursor
     service.search(text(limit=2, cursor=cursor))
-    assert [line["later_page"] for line in lines(log)] == [False, True]
+    assert [line["later_page"] for line in log()] == [False, True]
 
 
-def test_the_query_log_never_holds_a_picture(log: io.StringIO) -> None:
+def test_the_query_log_never_holds_a_picture(log: Lines) -> None:
     content = base64.b64encode(b"a picture of mine" * 20).decode()
     searching(log_queries=True).search(SearchRequest(image=content))
     searching(log_queries=True).search(SearchRequest(id=record(3).id))
-    by_image, by_id = lines(log)
+    by_image, by_id = log()
     assert (by_image["by"], by_id["by"], by_id["like"]) == ("image", "id", record(3).id)
-    assert content[:24] not in log.getvalue()
-    assert "picture of mine" not in log.getvalue()
+    assert content[:24] not in str(log())
+    assert "picture of mine" not in str(log())
 
 
-def test_an_empty_answer_is_logged_without_a_best(log: io.StringIO) -> None:
+def test_an_empty_answer_is_logged_without_a_best(log: Lines) -> None:
     searching(MemoryIndex(dim=DIM), log_queries=True).search(text())
-    (line,) = lines(log)
+    (line,) = log()
     assert (line["count"], line["total"]) == (0, 0)
     assert line.get("best") is None
 
 
-def test_nothing_is_logged_when_the_query_log_is_off(log: io.StringIO) -> None:
+def test_nothing_is_logged_when_the_query_log_is_off(log: Lines) -> None:
     searching(log_queries=False).search(text())
-    assert log.getvalue() == ""
+    assert log() == []
 
 
 # --- the library ------------------------------------------------------------------------------
