@@ -170,6 +170,9 @@ _SENTENCES = {
     "string_type": "Must be text.",
     "string_pattern_mismatch": "Not of the right form.",
     "literal_error": "Must be one of {expected}.",
+    "list_type": "Must be a list.",
+    "model_type": "Must be an object, {{…}}.",
+    "datetime_type": "Must be a day or time in ISO 8601, such as 2024-05-31.",
 }
 
 
@@ -178,10 +181,12 @@ def _invalid(error: ValidationError, names: dict[str, str]) -> InvalidRequest:
     first = error.errors(include_url=False)[0]
     parts = [str(p) for p in first["loc"] if p not in ("datetime", "date", "function-before")]
     path = ".".join(p for p in parts if not p.startswith("function-"))
-    context = first.get("ctx", {})
-    sentence = _SENTENCES.get(first["type"])
-    message = sentence.format(**context) if sentence else first["msg"]
-    message = message.removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        message = first["msg"].removeprefix("Value error, ")
+    else:
+        # pydantic's own sentences speak of inputs and instances.
+        sentence = _SENTENCES.get(first["type"], "Not of the right form.")
+        message = sentence.format(**first.get("ctx", {}))
     message = message[:1].upper() + message[1:]
     return InvalidRequest(message.rstrip(".") + ".", field=names.get(path, path) or None)
 

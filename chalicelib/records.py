@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -136,7 +137,7 @@ class Filters(Wire):
     def _dates_in_order(self) -> Filters:
         start, end = self.date_bounds()
         if start is not None and end is not None and start >= end:
-            raise ValueError("date_from must not be after date_to")
+            raise ValueError("the days are the wrong way round: date_from is after date_to")
         return self
 
     def date_bounds(self) -> tuple[datetime | None, datetime | None]:
@@ -160,10 +161,19 @@ def _moment(value: datetime | date) -> datetime:
     return value.astimezone(timezone.utc)
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+Words = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_not_blank)]
+
+
 class SearchRequest(Wire):
     """What to look for: exactly one of `text`, `image` (base64 or data URL) or `id`."""
 
-    text: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    text: Words | None = None
     image: str | None = None
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
     filters: Filters = Filters()
@@ -175,8 +185,6 @@ class SearchRequest(Wire):
         given = [n for n in ("text", "image", "id") if getattr(self, n) is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of text, image or id")
-        if self.text is not None and not self.text.strip():
-            raise ValueError("text must not be empty")
         return self
 
 
