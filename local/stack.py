@@ -263,8 +263,11 @@ class Stack:
         warm.start()
 
     def _supervise(self) -> None:
-        """Start the worker again when it ends; its first act is to repair what was lost."""
-        pause = 1.0
+        """Start the worker again when it ends; its first act is to repair what was lost.
+
+        Not before the dead one's long poll has ended: what that takes is hidden from the next, and
+        only what is there by then is seen by the repair."""
+        pause = 2.0
         while not self._stopping.wait(0.5):
             if self._server and self._server.popen.poll() is not None:
                 self.broken.set()

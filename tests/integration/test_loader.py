@@ -15,7 +15,6 @@ import pytest
 
 from tests.integration.local_stack import LocalStack, run_local, running
 from tests.integration.pictures import folder_of, jpeg, plain
-from tests.integration.processes import eventually
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 
@@ -289,7 +288,7 @@ def test_a_photo_dropped_into_the_running_stack_by_hand_is_told_how(
 def test_a_photo_removed_in_mid_load_costs_no_other(tiny: Path, tmp_path: Path) -> None:
     photos = folder_of(tmp_path / "photos", 60)
     with running(tmp_path / "data", tiny, "--photos", photos) as stack:
-        eventually(stack.stored, lambda count: count >= 1)
+        stack.await_stored(1)
         (photos / "photo-0059.jpg").unlink()
         with contextlib.suppress(FileNotFoundError):
             (photos / "photo-0050.jpg").unlink()

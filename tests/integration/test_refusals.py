@@ -22,8 +22,8 @@ FILE = {"name": "a.jpg", "size": 1}
 
 GETS: list[tuple[str, int, str, str | None]] = [
     ("/search", 400, "invalid_request", "q"),
-    ("/search?q=", 400, "invalid_request", None),
-    ("/search?q=%20", 400, "invalid_request", None),
+    ("/search?q=", 400, "invalid_request", "q"),
+    ("/search?q=%20", 400, "invalid_request", "q"),
     ("/search?q=" + "a" * 1001, 400, "invalid_request", "q"),
     ("/search?q=a&limit=0", 400, "invalid_request", "limit"),
     ("/search?q=a&limit=201", 400, "invalid_request", "limit"),
