@@ -10,6 +10,7 @@
     │   ├── UnreadableImage      422  the bytes are not an image we read, or a broken one
     │   ├── ConfigurationError   500  a setting is missing or contradicts another
     │   └── ModelError           500  a model folder is incomplete, contradictory or corrupt
+    │       └── UnusableVector   500  the model gave no usable vector for this one input
     └── Transient            the same call may succeed later; a queue message is retried
         ├── StorageUnavailable   503  S3 did not answer
         ├── QueueUnavailable     503  SQS did not answer
@@ -80,6 +81,10 @@ class ConfigurationError(Permanent):
 class ModelError(Permanent):
     default_code = "model"
     status = 500
+
+
+class UnusableVector(ModelError):
+    """The input's fault as much as the model's: others may well be embedded."""
 
 
 class Transient(IntellisenseError):

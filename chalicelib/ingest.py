@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from aws_lambda_powertools import Logger
 
 from chalicelib.decoding import DecoderPool, Gate
-from chalicelib.errors import IntellisenseError, OutOfTime, Permanent, Transient
+from chalicelib.errors import IntellisenseError, OutOfTime, Transient, UnusableVector
 from chalicelib.index.base import Index, Write
 from chalicelib.log import SERVICE
 from chalicelib.records import ImageRecord, image_id
@@ -186,7 +186,7 @@ class Ingest:
         pixels = [a.prepared.pixels for a in attempts if a.prepared]
         try:
             vectors = self._encoder.embed_pixels(np.stack(pixels))
-        except Permanent:
+        except UnusableVector:
             return self._embed_one_by_one(attempts)
         share = _ms(started) / len(attempts)
         for attempt in attempts:
@@ -194,13 +194,14 @@ class Ingest:
         return {a.id: v for a, v in zip(attempts, vectors, strict=True)}
 
     def _embed_one_by_one(self, attempts: Sequence[Attempt]) -> dict[str, NDArray[np.float32]]:
-        """A picture the model chokes on is rejected by itself, not with its batch-mates."""
+        """A picture the model chokes on is rejected by itself, not with its batch-mates. A model
+        that fails as a whole rejects nothing: that is no picture's fault."""
         vectors = {}
         for attempt in attempts:
             assert attempt.prepared is not None
             try:
                 vectors[attempt.id] = self._encoder.embed_pixels(attempt.prepared.pixels[None])[0]
-            except Permanent as error:
+            except UnusableVector as error:
                 attempt.error = error
         return vectors
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.clip.pixels import PixelSpec, normalise
 from chalicelib.clip.spec import TextSpec, Tower
-from chalicelib.errors import ModelError
+from chalicelib.errors import ModelError, UnusableVector
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,8 @@ class Session:
         """Unit rows, float32 [N, D], in slices of at most `MAX_BATCH` rows.
 
         `inputs` are arrays of N rows by name, cast to what the graph takes. Raises ModelError
-        where the graph fails or gives rows that are not of length D, finite and above zero.
+        where the graph fails or gives rows that are not of length D, `UnusableVector` where a row
+        is zero or not finite.
         """
         import numpy as np
 
@@ -102,7 +103,7 @@ class Session:
 
         lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
         if not np.isfinite(lengths).all() or (lengths < 1e-12).any():
-            raise ModelError(f"{self.file}: gives a vector that is zero or not finite")
+            raise UnusableVector(f"{self.file}: gives a vector that is zero or not finite")
         return np.asarray(rows / lengths, np.float32)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chalicelib.clip.pixels import PixelSpec
 from chalicelib.decoding import Gate, Prepared
-from chalicelib.errors import ModelError, UnreadableImage
+from chalicelib.errors import UnreadableImage, UnusableVector
 
 DIM = 8
 
@@ -57,7 +57,7 @@ class FakeEncoder:
 
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         if not pixels.reshape(len(pixels), -1).any(axis=1).all():
-            raise ModelError("The model gave a vector that is not a number.")
+            raise UnusableVector("The model gave a vector that is not a number.")
         self.embedded += len(pixels)
         rows = pixels.reshape(len(pixels), -1)[:, :DIM].astype(np.float32) - 127.25
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)

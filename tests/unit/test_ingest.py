@@ -6,10 +6,12 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chalicelib.decoding import DECODER_VERSION
-from chalicelib.errors import IndexUnavailable, OutOfTime, StorageUnavailable
+from chalicelib.errors import IndexUnavailable, ModelError, OutOfTime, StorageUnavailable
 from chalicelib.index.base import Write
 from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.ingest import MAX_ROUNDS, Ingest
@@ -104,6 +106,18 @@ def test_a_file_that_is_no_image_is_rejected_and_its_batch_mates_are_not(
     assert "limit" in reasons["huge.png"]
     assert all(reasons[k] for k in ("bad.png", "poison.png", "huge.png"))
     assert library.differences() == []
+
+
+def test_a_model_that_does_not_load_rejects_no_picture(library: FakeLibrary) -> None:
+    class Corrupt(FakeEncoder):
+        def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            raise ModelError("vision_model.onnx does not load.")
+
+    library.put("x.png")
+    outcome = library.ingest(encoder=Corrupt()).process(["x.png"])["x.png"]
+    assert outcome.result == "failed"
+    assert library.record("x.png") is None
+    assert library.ingest().process(["x.png"])["x.png"].result == "indexed"
 
 
 def test_a_rejected_file_is_not_decoded_again_until_it_changes(library: FakeLibrary) -> None:
