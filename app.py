@@ -94,7 +94,10 @@ def get_images() -> dict[str, Any]:
         return known_images(query)
     states = query.pop("state", "ready").split(",")
     if unknown := [state for state in states if state not in STATES]:
-        raise InvalidRequest(f"{unknown[0]!r} is none of {', '.join(STATES)}.", field="state")
+        raise InvalidRequest(
+            f"There is no state {unknown[0][:20]}; the states are {', '.join(STATES)}.",
+            field="state",
+        )
     fields = {"limit": "limit", "cursor": "cursor", **FILTERS}
     request = api.parse_query(ListRequest, query, fields)
     records, cursor, total = services().library.list(
@@ -106,10 +109,10 @@ def get_images() -> dict[str, Any]:
 
 def known_images(query: dict[str, str]) -> dict[str, Any]:
     if others := set(query) - {"ids"}:
-        raise InvalidRequest("ids goes with no other parameter.", field=min(others))
+        raise InvalidRequest("The parameter ids goes with no other.", field=min(others))
     ids = list(dict.fromkeys(query["ids"].split(",")))
     if len(ids) > MAX_IDS:
-        raise InvalidRequest(f"At most {MAX_IDS} ids.", field="ids")
+        raise InvalidRequest(f"Ask for at most {MAX_IDS} ids at a time.", field="ids")
     records = services().library.get_known(ids)
     items = [api.image_json(record, base()) for record in records]
     return {"items": items, "next_cursor": None, "total": len(items)}

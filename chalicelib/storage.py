@@ -124,19 +124,25 @@ class Bucket(Protocol):
 def image_metadata(name: str, owner: str) -> dict[str, str]:
     """What is kept with the object itself, so that the index can be made again from the bucket.
 
-    S3 metadata is ASCII, hence percent-encoding; 1,500 bytes keep it inside S3's 2 KB.
+    S3 metadata is ASCII, at most 2 KB in all, and a form POST expands "${filename}" in it, hence
+    percent-encoding of all but letters, digits and "-._~". What does not fit is cut off.
     """
-    encoded = quote(name, safe=" ()[]{}!#$&'*,;=@~^+")[:1500]
-    metadata = {"name": _whole_escapes(encoded)}
+    metadata = {"name": _encoded(name, 1500)}
     if owner:
-        metadata["owner"] = _whole_escapes(quote(owner, safe="@:/")[:400])
+        metadata["owner"] = _encoded(owner, 400)
     return metadata
 
 
-def _whole_escapes(encoded: str) -> str:
-    """Cut off an escape that a length limit cut in two."""
-    cut = encoded.rfind("%", max(0, len(encoded) - 2))
-    return encoded if cut < 0 else encoded[:cut]
+def _encoded(text: str, limit: int) -> str:
+    """Percent-encoded, at most `limit` characters, cut between letters."""
+    parts, room = [], limit
+    for letter in text:
+        part = quote(letter, safe="", errors="replace")
+        room -= len(part)
+        if room < 0:
+            break
+        parts.append(part)
+    return "".join(parts)
 
 
 class S3Bucket:

@@ -7,7 +7,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import pytest
 from chalice.app import Request
@@ -510,7 +510,7 @@ def test_the_signers_name_is_the_owner_of_what_they_upload(
     answer = routes.app(event, None)
     assert answer["statusCode"] == 201
     (stored,) = site.known.bucket.objects.values()
-    assert stored.metadata["owner"] == arn
+    assert unquote(stored.metadata["owner"]) == arn
 
 
 def test_the_request_id_in_an_error_is_the_gateways(site: Site) -> None:
