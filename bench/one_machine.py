@@ -22,8 +22,9 @@ from chalicelib.clip import load_clip
 from chalicelib.records import image_id
 from local.client import ApiClient
 from local.loader import Loader
+from local.processes import ROOT
 from local.samples import sample_photos
-from local.stack import PHOTOS, ROOT, Stack
+from local.stack import PHOTOS, Stack
 from models.starter import build_starter
 
 

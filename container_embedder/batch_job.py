@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 
 from chalicelib import wiring
@@ -12,12 +13,8 @@ from chalicelib.errors import IntellisenseError
 from chalicelib.reconcile import Report, reconcile
 
 
-def run(services: wiring.Services) -> Report:
-    """Reconcile with the services of this process; progress goes to standard error."""
-
-    def progress(report: Report) -> None:
-        print(f"reconcile: {report.done} of {report.total}", file=sys.stderr)  # noqa: T201
-
+def run(services: wiring.Services, progress: Callable[[Report], None]) -> Report:
+    """Reconcile with the services of this process."""
     return reconcile(
         bucket=services.bucket,
         thumbnails=services.thumbnails,
@@ -28,13 +25,17 @@ def run(services: wiring.Services) -> Report:
     )
 
 
+def _tell(report: Report) -> None:
+    print(f"reconcile: {report.done} of {report.total}", file=sys.stderr)  # noqa: T201
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m container_embedder.batch_job")
     commands = parser.add_subparsers(required=True)
     commands.add_parser("reconcile", help="compare bucket and index and repair both ways")
     parser.parse_args(arguments)
     try:
-        report = run(wiring.services())
+        report = run(wiring.services(), _tell)
     except IntellisenseError as error:
         print(f"error: {error.message}", file=sys.stderr)  # noqa: T201
         return 1

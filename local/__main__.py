@@ -18,8 +18,10 @@ from chalicelib.config import MAX_BYTES
 from chalicelib.errors import IntellisenseError, Transient
 from local import samples
 from local.client import ApiClient
+from local.data import AlreadyRunning
 from local.loader import Loader, Report
-from local.stack import ROOT, AlreadyRunning, Repair, Stack
+from local.processes import ROOT
+from local.stack import Repair, Stack
 from models.starter import build_starter
 
 SHOWN_NAMES = 3

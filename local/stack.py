@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from chalicelib.config import Settings
 from chalicelib.errors import ConfigurationError, Transient
+from local.data import DataFolder
+from local.processes import ROOT, Line, Process
 
-ROOT = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
 PHOTOS, THUMBNAILS = "photos", "thumbnails"
 QUEUE, DEAD_LETTERS = "ingest", "ingest-dead-letters"
@@ -30,108 +26,8 @@ VISIBILITY_SECONDS = 6 * 60
 
 RECEIVES = 5
 
-Line = dict[str, Any]
-
-
-class AlreadyRunning(ConfigurationError):
-    """Another stack uses this data folder; `url` is where it answers."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        super().__init__(f"{folder} is in use by the stack at {url or 'another process'}.")
-        self.url = url
-
-
-class DataFolder:
-    """`--data`: objects, index, logs; one stack at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
-        self._lock: IO[str] | None = None
-
-    def take(self) -> None:
-        """Raises `AlreadyRunning`."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("a+")
-        except OSError as error:
-            raise ConfigurationError(f"{self.path} cannot be written: {error}.") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            url = lock.read().strip()
-            lock.close()
-            raise AlreadyRunning(self.path, url) from None
-        # A stack that was killed left its address here.
-        lock.truncate(0)
-        self._lock = lock
-
-    def announce(self, url: str) -> None:
-        assert self._lock
-        self._lock.truncate(0)
-        self._lock.write(url)
-        self._lock.flush()
-
-    def give_back(self) -> None:
-        if self._lock:
-            self._lock.truncate(0)
-            self._lock.close()
-            self._lock = None
-
-
-class Process:
-    """A child of ours: ends with us, speaks JSON lines, logs to a file."""
-
-    def __init__(self, module: str, arguments: list[str], log: Path) -> None:
-        with log.open("ab") as errors:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-                cwd=ROOT,
-                text=True,
-            )
-        self.module = module
-        self.log = log
-
-    def first(self) -> Line:
-        """The first line; raises `Transient` when the process ends before it speaks."""
-        assert self.popen.stdout
-        while text := self.popen.stdout.readline():
-            if (line := _parsed(text)) is not None:
-                return line
-        self.popen.wait()
-        raise Transient(f"{self.module} did not start; see {self.log}.")
-
-    def listen(self, hear: Callable[[Line], None]) -> None:
-        def read() -> None:
-            assert self.popen.stdout
-            for text in self.popen.stdout:
-                if (line := _parsed(text)) is not None:
-                    hear(line)
-
-        threading.Thread(target=read, daemon=True).start()
-
-    def stop(self) -> None:
-        with contextlib.suppress(OSError):
-            assert self.popen.stdin
-            self.popen.stdin.close()
-        try:
-            self.popen.wait(timeout=3)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
-
-
-def _parsed(text: str) -> Line | None:
-    """A line of ours; whatever else a library prints is passed over."""
-    try:
-        line = json.loads(text)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) and "event" in line else None
+WORKER_STARTS = 5
+"""A worker that ends so often before it has compared bucket and index will not get better."""
 
 
 @dataclass(slots=True)
@@ -153,7 +49,8 @@ class Stack:
         self.restored = 0
         self.repair = Repair()
         self.broken = threading.Event()
-        """Set when a part that cannot be restarted has ended."""
+        """Set when a part has ended for good."""
+        self._ended = ""
         self._model = model
         self._port = port
         self._decoders = decoders
@@ -267,16 +164,22 @@ class Stack:
 
         Not before the dead one's long poll has ended: what that takes is hidden from the next, and
         only what is there by then is seen by the repair."""
-        pause = 2.0
+        pause, starts = 2.0, 1
         while not self._stopping.wait(0.5):
             if self._server and self._server.popen.poll() is not None:
-                self.broken.set()
-                return
+                return self._break("The S3 server", "s3.log")
             if self._worker and self._worker.popen.poll() is not None:
+                if self.repair.report is None and starts >= WORKER_STARTS:
+                    return self._break("The worker", "worker.log")
                 if self._stopping.wait(pause):
-                    return
-                pause = min(pause * 2, 30.0)
+                    return None
+                pause, starts = min(pause * 2, 30.0), starts + 1
                 self._start_worker()
+        return None
+
+    def _break(self, part: str, log: str) -> None:
+        self._ended = f"{part} ended; see {self.data.path / 'logs' / log}."
+        self.broken.set()
 
     def wait_repaired(self, progress: Callable[[Repair], None]) -> Line:
         """Wait until the reconcile at start is done; raises `Transient` when the stack breaks."""
@@ -288,9 +191,9 @@ class Stack:
         return self.repair.report
 
     def check(self) -> None:
-        """Raises `Transient` when a part that cannot be restarted has ended."""
+        """Raises `Transient` when a part has ended for good."""
         if self.broken.is_set():
-            raise Transient(f"The S3 server ended; see {self.data.path / 'logs' / 's3.log'}.")
+            raise Transient(self._ended)
 
     def stop(self) -> None:
         self._stopping.set()

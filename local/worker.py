@@ -20,7 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import wiring
 from chalicelib.log import SERVICE
-from chalicelib.reconcile import Report, reconcile
+from chalicelib.reconcile import Report
+from container_embedder import batch_job
 from container_embedder.handler import handler
 from local.lifeline import end_with_parent, say
 
@@ -105,14 +106,7 @@ def main() -> None:
     # the two harmless to each other.
     def repair() -> None:
         try:
-            report = reconcile(
-                bucket=services.bucket,
-                thumbnails=services.thumbnails,
-                index=services.index,
-                ingest=services.ingest,
-                fingerprint=services.clip.fingerprint,
-                progress=progress,
-            )
+            report = batch_job.run(services, progress)
             say("reconciled", **asdict(report))
         except Exception as error:
             logger.exception("reconcile failed")

@@ -1,0 +1,55 @@
+"""The folder that a stack keeps its things in."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+from chalicelib.errors import ConfigurationError
+
+
+class AlreadyRunning(ConfigurationError):
+    """Another stack uses this data folder; `url` is where it answers."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(f"{folder} is in use by the stack at {url or 'another process'}.")
+        self.url = url
+
+
+class DataFolder:
+    """`--data`: objects, index, logs; one stack at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self._lock: IO[str] | None = None
+
+    def take(self) -> None:
+        """Raises `AlreadyRunning`."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise ConfigurationError(f"{self.path} cannot be written: {error}.") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            url = lock.read().strip()
+            lock.close()
+            raise AlreadyRunning(self.path, url) from None
+        # A stack that was killed left its address here.
+        lock.truncate(0)
+        self._lock = lock
+
+    def announce(self, url: str) -> None:
+        assert self._lock
+        self._lock.truncate(0)
+        self._lock.write(url)
+        self._lock.flush()
+
+    def give_back(self) -> None:
+        if self._lock:
+            self._lock.truncate(0)
+            self._lock.close()
+            self._lock = None
