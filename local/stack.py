@@ -26,7 +26,7 @@ VISIBILITY_SECONDS = 6 * 60
 
 RECEIVES = 5
 
-WORKER_STARTS = 5
+WORKER_STARTS = 3
 """A worker that ends so often before it has compared bucket and index will not get better."""
 
 
