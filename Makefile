@@ -32,7 +32,8 @@ fmt: $(VENV)/dev.done  ## format the code
 	@$(BIN)/ruff check --fix .
 
 bench: $(VENV)/dev.done  ## every figure the README quotes
-	@$(BIN)/python bench/index_embedded.py $(ARGS)
+	@PYTHONPATH=. $(BIN)/python bench/one_machine.py
+	@PYTHONPATH=. $(BIN)/python bench/index_embedded.py --n 10000 100000 250000
 
 lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hashes
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
