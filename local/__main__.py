@@ -56,21 +56,20 @@ def _run(options: argparse.Namespace) -> int:
     port = options.port
     if port is None:
         port = 8000 if options.once is None else 0
-    with _running(options.data, model, port) as (url, stack):
+    stack = Stack(options.data, model, port, log_queries=not options.no_query_log)
+    with _running(stack) as (url, own):
         api = ApiClient(url)
         for folder, collection in folders:
-            _load(api, folder, collection, stack)
+            _load(api, folder, collection, own)
         if options.once is not None:
             _answer(api, options)
             return 0
-        until = "   (Ctrl-C ends it; your photos stay)" if stack else ""
+        until = "   (Ctrl-C ends it; your photos stay)" if own else ""
         note(f"\nImage Intellisense is at {url}{until}")
-        if stack:
-            note(
-                f"Drop files straight in: aws --endpoint-url {stack.s3_url} s3 cp FILE s3://photos/"
-            )
-            stack.broken.wait()
-            stack.check()
+        if own:
+            note(f"Drop files straight in: aws --endpoint-url {own.s3_url} s3 cp FILE s3://photos/")
+            own.broken.wait()
+            own.check()
         return 0
 
 
@@ -88,14 +87,16 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--once", metavar="QUERY", help="load, search, print the answer, end")
     parser.add_argument("--limit", type=int, default=20, help="answers with --once (20)")
     parser.add_argument("--json", action="store_true", help="with --once: print JSON")
+    parser.add_argument(
+        "--no-query-log", action="store_true", help="do not write down what is searched for"
+    )
     parser.add_argument("--no-samples", action="store_true", help="leave the sample photos out")
     return parser.parse_args(arguments)
 
 
 @contextlib.contextmanager
-def _running(data: Path, model: Path, port: int) -> Iterator[tuple[str, Stack | None]]:
-    """A stack on `data`: one of our own, or, where one runs there already, that one."""
-    stack = Stack(data, model, port)
+def _running(stack: Stack) -> Iterator[tuple[str, Stack | None]]:
+    """Start `stack`; or, where one runs on its data already, give only the address of that."""
     try:
         note("Starting …")
         stack.start()

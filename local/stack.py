@@ -26,6 +26,9 @@ VISIBILITY_SECONDS = 6 * 60
 
 RECEIVES = 5
 
+LONGEST_LOG = 16 * 1024 * 1024
+"""A log over so many bytes is put aside at the next start; one such is kept of each."""
+
 WORKER_STARTS = 3
 """A worker that ends so often before it has compared bucket and index will not get better."""
 
@@ -42,7 +45,9 @@ class Repair:
 class Stack:
     """`start`, use `url`, `stop`."""
 
-    def __init__(self, data: Path, model: Path, port: int = 0, decoders: int = 2) -> None:
+    def __init__(
+        self, data: Path, model: Path, port: int = 0, *, decoders: int = 2, log_queries: bool = True
+    ) -> None:
         self.data = DataFolder(data)
         self.url = ""
         self.s3_url = ""
@@ -54,6 +59,7 @@ class Stack:
         self._model = model
         self._port = port
         self._decoders = decoders
+        self._log_queries = log_queries
         self._server: Process | None = None
         self._worker: Process | None = None
         self._front: BaseWSGIServer | None = None
@@ -85,6 +91,7 @@ class Stack:
         }
         logs = self.data.path / "logs"
         logs.mkdir(exist_ok=True)
+        _put_aside_long_logs(logs)
         self._front = _bind(self._port)
         port = self._front.server_port
         self.url = f"http://127.0.0.1:{port}"
@@ -122,6 +129,7 @@ class Stack:
             index_folder=str(self.data.path / "index"),
             model_folder=str(self._model.resolve()),
             decoders=self._decoders,
+            log_queries=self._log_queries,
             auth="none",
         )
 
@@ -205,6 +213,12 @@ class Stack:
             if process:
                 process.stop()
         self.data.give_back()
+
+
+def _put_aside_long_logs(logs: Path) -> None:
+    for log in logs.glob("*.log"):
+        if log.stat().st_size > LONGEST_LOG:
+            log.replace(log.with_suffix(".log.1"))
 
 
 def _bind(port: int) -> BaseWSGIServer:
