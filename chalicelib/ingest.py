@@ -1,4 +1,4 @@
-"""Keys → index: the one place where the rules of order and failure stand (DESIGN §7 rule 1).
+"""Keys → index: the one place where the rules of order and failure stand (docs/architecture.md).
 
 Read the record, then the object, then write only if the record is unchanged. S3 is strongly
 consistent, so whoever writes last has seen the last state; whoever lost looks again. Events,

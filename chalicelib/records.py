@@ -28,7 +28,7 @@ STATES: tuple[State, ...] = ("ready", "rejected", "archived", "deleted")
 Format = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif", "avif"]
 
 MAX_RANKED = 1000
-"""A search ranks at most this many images; paging walks that one set (DESIGN §7 rule 12)."""
+"""A search ranks at most this many images; paging walks that one set."""
 
 
 def image_id(bucket: str, key: str) -> str:

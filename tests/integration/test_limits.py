@@ -1,4 +1,4 @@
-"""The S3 server under the load that DESIGN states: 5,000 photos in under 2 GB."""
+"""The S3 server under the load that docs/operations.md states: 5,000 photos in under 2 GB."""
 
 from __future__ import annotations
 

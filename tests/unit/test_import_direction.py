@@ -1,4 +1,4 @@
-"""Which room may import which (DESIGN §2), read from the source."""
+"""Which room may import which (docs/architecture.md), read from the source."""
 
 from __future__ import annotations
 
