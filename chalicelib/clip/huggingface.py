@@ -145,7 +145,8 @@ def _pixel_spec(config: dict[str, Any]) -> PixelSpec:
         if config.get(step, True) is not True:
             raise wrong(_PREPROCESSOR, step, "must be true")
     factor = config.get("rescale_factor", 1 / 255)
-    if not isinstance(factor, int | float) or not math.isclose(factor, 1 / 255, rel_tol=1e-6):
+    # No whole number is 1/255, and a huge one is no float either.
+    if not isinstance(factor, float) or not math.isclose(factor, 1 / 255, rel_tol=1e-6):
         raise wrong(_PREPROCESSOR, "rescale_factor", f"{factor!r} is not 1/255")
     mode, size = _size(config)
     crop = size

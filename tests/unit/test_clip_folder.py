@@ -114,6 +114,7 @@ def test_a_json_file_beyond_reason_is_not_read(folder: Path) -> None:
         ("preprocessor_config.json", {"do_normalize": False}, "do_normalize"),
         ("preprocessor_config.json", {"do_center_crop": False}, "do_center_crop"),
         ("preprocessor_config.json", {"rescale_factor": 0.5}, "rescale_factor"),
+        ("preprocessor_config.json", {"rescale_factor": 10**400}, "rescale_factor"),
         ("preprocessor_config.json", {"size": ...}, r"preprocessor_config\.json: size"),
         ("preprocessor_config.json", {"size": {"height": 32, "width": 30}}, "not square"),
         ("preprocessor_config.json", {"size": {"shortest_edge": 10**9}}, "size"),
