@@ -58,8 +58,7 @@ def error_response(error: IntellisenseError, request_id: str) -> Response:
     body: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.field:
         body["field"] = error.field
-    status = 415 if error.code == "unsupported_type" else error.status
-    return answer({"error": {**body, "request_id": request_id}}, status)
+    return answer({"error": {**body, "request_id": request_id}}, error.status)
 
 
 def shape_errors(request: Request, get_response: Callable[[Request], Response]) -> Response:

@@ -3,6 +3,7 @@
     IntellisenseError
     ├── Permanent            trying again cannot help; the message says why and how to mend it
     │   ├── InvalidRequest       400  the caller's request breaks a rule; `field` names the part
+    │   │   └── UnsupportedType  415  the file's type is none of the image types
     │   ├── Unauthorized         401  no caller could be made out
     │   ├── Forbidden            403  this caller may not do that
     │   ├── NotFound             404  no such image or route
@@ -46,6 +47,11 @@ class Permanent(IntellisenseError):
 class InvalidRequest(Permanent):
     default_code = "invalid_request"
     status = 400
+
+
+class UnsupportedType(InvalidRequest):
+    default_code = "unsupported_type"
+    status = 415
 
 
 class Unauthorized(Permanent):

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from chalicelib.errors import InvalidRequest, TooLarge
+from chalicelib.errors import InvalidRequest, TooLarge, UnsupportedType
 from chalicelib.records import Wire, image_id
 from chalicelib.storage import Bucket, image_metadata
 
@@ -103,7 +103,7 @@ class Uploads:
     def places(self, request: UploadsRequest, *, owner: str = "") -> list[Place]:
         """A presigned POST for each file, in order.
 
-        Raises `InvalidRequest` (code "unsupported_type") or `TooLarge`, naming the file's field.
+        Raises `UnsupportedType` or `TooLarge`, naming the file's field.
         """
         collection = safe_collection(request.collection)
         kinds = [self._kind(n, file) for n, file in enumerate(request.files)]
@@ -125,10 +125,9 @@ class Uploads:
     def _kind(self, number: int, file: FileToUpload) -> str:
         kind = content_type(file.type, file.name)
         if kind is None:
-            raise InvalidRequest(
+            raise UnsupportedType(
                 f"The type {file.type or 'of this file'} is not an image type we read; "
                 f"send one of {', '.join(IMAGE_TYPES)}.",
-                code="unsupported_type",
                 field=f"files.{number}.type",
             )
         if file.size > self._max_bytes:
