@@ -109,7 +109,7 @@ class Bucket(Protocol):
     def list(self) -> Iterator[ListedObject]:
         """Every object, by key."""
 
-    def presign_get(self, key: str, seconds: int, *, save_as: str = "", kind: str = "") -> str:
+    def presign_get(self, key: str, seconds: int, *, save_as: str = "") -> str:
         """A URL anyone may GET `key` with for `seconds`; `save_as` makes browsers download."""
 
     def presign_post(
@@ -215,12 +215,10 @@ class S3Bucket:
         except (ClientError, BotoCoreError, OSError) as error:
             raise self._unavailable(error) from error
 
-    def presign_get(self, key: str, seconds: int, *, save_as: str = "", kind: str = "") -> str:
+    def presign_get(self, key: str, seconds: int, *, save_as: str = "") -> str:
         extra: dict[str, str] = {}
         if save_as:
             extra["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(save_as)}"
-        if kind:
-            extra["ResponseContentType"] = kind
         url: str = self._client.generate_presigned_url(
             "get_object", Params={"Bucket": self._name, "Key": key, **extra}, ExpiresIn=seconds
         )

@@ -97,8 +97,8 @@ class MemoryBucket:
         for key, stored in rows:
             yield ListedObject(key, stored.etag, len(stored.data), stored.uploaded_at)
 
-    def presign_get(self, key: str, seconds: int, *, save_as: str = "", kind: str = "") -> str:
-        return f"memory://{self._name}/{key}?expires={seconds}&as={save_as}&type={kind}"
+    def presign_get(self, key: str, seconds: int, *, save_as: str = "") -> str:
+        return f"memory://{self._name}/{key}?expires={seconds}&as={save_as}"
 
     def presign_post(
         self, key: str, content_type: str, max_bytes: int, seconds: int, metadata: dict[str, str]
