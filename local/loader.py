@@ -93,8 +93,6 @@ class Loader:
         elif file.size > self._max_bytes:
             limit = self._max_bytes // 1024**2
             report.rejected.append((file.name, f"The file is over the limit of {limit} MB."))
-        elif (problem := _unreadable(file.path)) is not None:
-            report.rejected.append((file.name, f"The file cannot be read: {problem}."))
         else:
             return True
         return False
@@ -196,14 +194,6 @@ def image_files(folder: Path, report: Report) -> Iterator[File]:
             size = path.stat().st_size
             shown = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")
             yield File(path, shown, kind, size)
-
-
-def _unreadable(path: Path) -> str | None:
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        return _said(error)
-    return None
 
 
 def _said(error: OSError) -> str:
