@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -17,7 +17,9 @@ from chalicelib.records import STATES, SearchRequest, image_id
 from chalicelib.uploads import ImageUpload, UploadsRequest
 
 if TYPE_CHECKING:
+    from chalicelib.records import ImageRecord
     from chalicelib.storage import Bucket
+    from chalicelib.uploads import Place, Uploaded
     from chalicelib.wiring import Services
 
 # Chalice logs to the logger of its name: ours, which has its handler already.
@@ -44,20 +46,32 @@ def base() -> str:
     return api.base_url(app.serving(), services().settings.public_url)
 
 
+def images_json(records: Iterable[ImageRecord]) -> list[dict[str, Any]]:
+    address = base()
+    return [api.image_json(record, address) for record in records]
+
+
+def place_json(place: Place | Uploaded, address: str) -> dict[str, Any]:
+    return {
+        "id": place.id,
+        "key": place.key,
+        "name": place.name,
+        "url": api.file_url(address, place.id, place.key),
+    }
+
+
 @app.route("/uploads", methods=["POST"])
 @api.answers
 def post_uploads() -> Response:
     owner = caller().owner
     request = api.parse_body(UploadsRequest, app.serving())
     places = services().uploads.places(request, owner=owner)
+    address = base()
     return api.answer(
         {
             "uploads": [
                 {
-                    "id": place.id,
-                    "key": place.key,
-                    "name": place.name,
-                    "url": api.file_url(base(), place.id, place.key),
+                    **place_json(place, address),
                     "expires_at": place.expires_at.isoformat(timespec="seconds"),
                     "post": place.post,
                 }
@@ -74,15 +88,7 @@ def post_images() -> Response:
     owner = caller().owner
     request = api.parse_body(ImageUpload, app.serving())
     uploaded = services().uploads.put(request, owner=owner)
-    return api.answer(
-        {
-            "id": uploaded.id,
-            "key": uploaded.key,
-            "name": uploaded.name,
-            "url": api.file_url(base(), uploaded.id, uploaded.key),
-        },
-        201,
-    )
+    return api.answer(place_json(uploaded, base()), 201)
 
 
 @app.route("/images", methods=["GET"])
@@ -103,7 +109,7 @@ def get_images() -> dict[str, Any]:
     records, cursor, total = services().library.list(
         request.model_copy(update={"states": tuple(states)})
     )
-    items = [api.image_json(record, base()) for record in records]
+    items = images_json(records)
     return {"items": items, "next_cursor": cursor, "total": total}
 
 
@@ -114,7 +120,7 @@ def known_images(query: dict[str, str]) -> dict[str, Any]:
     if len(ids) > MAX_IDS:
         raise InvalidRequest(f"Ask for at most {MAX_IDS} ids at a time.", field="ids")
     records = services().library.get_known(ids)
-    items = [api.image_json(record, base()) for record in records]
+    items = images_json(records)
     return {"items": items, "next_cursor": None, "total": len(items)}
 
 
@@ -122,8 +128,7 @@ def known_images(query: dict[str, str]) -> dict[str, Any]:
 @api.answers
 def get_image(id: str) -> dict[str, Any]:
     caller()
-    record = services().library.get(id)
-    return api.image_json(record, base())
+    return api.image_json(services().library.get(id), base())
 
 
 @app.route("/images/{id}", methods=["DELETE"])
@@ -187,8 +192,11 @@ def post_search() -> dict[str, Any]:
 
 def answer_search(request: SearchRequest) -> dict[str, Any]:
     page = services().search.search(request, owner=caller().owner)
+    items = images_json(hit.record for hit in page.items)
     return {
-        "items": [{**api.image_json(hit.record, base()), "score": hit.score} for hit in page.items],
+        "items": [
+            {**item, "score": hit.score} for item, hit in zip(items, page.items, strict=True)
+        ],
         "next_cursor": page.next_cursor,
         "total": page.total,
         "timings_ms": page.timings_ms,
