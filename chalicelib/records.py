@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
@@ -26,6 +27,10 @@ State = Literal["ready", "rejected", "archived", "deleted"]
 STATES: tuple[State, ...] = ("ready", "rejected", "archived", "deleted")
 
 Format = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif", "avif"]
+
+Orientation = Literal["landscape", "portrait", "square"]
+
+EARTH_RADIUS_KM = 6371.0087714
 
 MAX_RANKED = 1000
 """A search ranks at most this many images; paging walks that one set."""
@@ -52,6 +57,15 @@ class Location:
 
     lat: float
     lon: float
+
+    def km_to(self, lat: float, lon: float) -> float:
+        """The great-circle distance, by the haversine formula on a sphere of the Earth's mean
+        radius (IUGG: 6,371.0088 km), which is how OpenSearch measures an arc."""
+        here, there = math.radians(self.lat), math.radians(lat)
+        across = math.sin((there - here) / 2) ** 2
+        along = math.sin(math.radians(lon - self.lon) / 2) ** 2
+        part = min(1.0, across + math.cos(here) * math.cos(there) * along)
+        return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(part))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +109,20 @@ class ImageRecord:
         """The moment date filters and date order use: when it was taken, else uploaded."""
         return self.taken_at or self.uploaded_at
 
+    @property
+    def year(self) -> int | None:
+        """The year of `date`, in UTC as date filters are."""
+        return None if self.date is None else self.date.astimezone(timezone.utc).year
+
+    @property
+    def orientation(self) -> Orientation | None:
+        """How the picture stands, upright; None where its size is not known."""
+        if not (self.width and self.height):
+            return None
+        if self.width == self.height:
+            return "square"
+        return "landscape" if self.width > self.height else "portrait"
+
 
 class Wire(BaseModel):
     """A part of a request: unknown fields are refused, values are never guessed."""
@@ -123,15 +151,39 @@ def _moment_given(value: object) -> object:
 Moment = Annotated[datetime | date, BeforeValidator(_moment_given)]
 Collection = Annotated[str, StringConstraints(max_length=200)]
 
+MAX_FILTER_DEPTH = 4
+MAX_FILTER_PARTS = 50
+"""Filters within filters: enough for people, too few to wear an index out."""
+
+
+class Near(Wire):
+    """Taken within `km` kilometres of a place, in degrees (WGS 84)."""
+
+    lat: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+    lon: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+    km: Annotated[float, Field(gt=0, le=20_100, allow_inf_nan=False)]
+
 
 class Filters(Wire):
-    """Which images may be in an answer; an absent part admits all."""
+    """Which images may be in an answer; an absent part admits all.
+
+    An image must satisfy every part given. `any_of` asks that at least one of several filters
+    admit it, `all_of` that each do, `none_of` that none do.
+    """
 
     collection: Collection | None = None
     owner: Annotated[str, StringConstraints(max_length=200)] | None = None
     date_from: Moment | None = None
     date_to: Moment | None = None
     format: Format | None = None
+    orientation: Orientation | None = None
+    min_width: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    min_height: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    camera: Annotated[str, StringConstraints(max_length=200)] | None = None
+    near: Near | None = None
+    all_of: Annotated[tuple[Filters, ...], Field(min_length=1)] | None = None
+    any_of: Annotated[tuple[Filters, ...], Field(min_length=1)] | None = None
+    none_of: Annotated[tuple[Filters, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Filters:
@@ -139,6 +191,24 @@ class Filters(Wire):
         if start is not None and end is not None and start >= end:
             raise ValueError("the days are the wrong way round: date_from is after date_to")
         return self
+
+    @model_validator(mode="after")
+    def _not_endless(self) -> Filters:
+        if self.depth() > MAX_FILTER_DEPTH:
+            raise ValueError(f"filters may stand at most {MAX_FILTER_DEPTH} deep in each other")
+        if self.parts() > MAX_FILTER_PARTS:
+            raise ValueError(f"filters may have at most {MAX_FILTER_PARTS} filters in them")
+        return self
+
+    def inner(self) -> tuple[Filters, ...]:
+        """The filters directly inside this one."""
+        return (*(self.all_of or ()), *(self.any_of or ()), *(self.none_of or ()))
+
+    def depth(self) -> int:
+        return 1 + max((filters.depth() for filters in self.inner()), default=0)
+
+    def parts(self) -> int:
+        return 1 + sum(filters.parts() for filters in self.inner())
 
     def date_bounds(self) -> tuple[datetime | None, datetime | None]:
         """(first moment admitted, first moment no longer admitted), both in UTC.
@@ -151,6 +221,38 @@ class Filters(Wire):
         if isinstance(self.date_to, datetime):
             return start, _moment(self.date_to) + timedelta(microseconds=1)
         return start, _moment(self.date_to) + timedelta(days=1)
+
+    def admits(self, record: ImageRecord) -> bool:
+        """Whether `record` passes: the plainest statement of what each index must do."""
+        return (
+            self.collection in (None, record.collection)
+            and self.owner in (None, record.owner)
+            and self.format in (None, record.format)
+            and self.orientation in (None, record.orientation)
+            and self.camera in (None, record.camera)
+            and (self.min_width or 0) <= record.width
+            and (self.min_height or 0) <= record.height
+            and self._admits_date(record.date)
+            and self._admits_place(record.location)
+            and all(filters.admits(record) for filters in self.all_of or ())
+            and (self.any_of is None or any(filters.admits(record) for filters in self.any_of))
+            and not any(filters.admits(record) for filters in self.none_of or ())
+        )
+
+    def _admits_date(self, moment: datetime | None) -> bool:
+        start, end = self.date_bounds()
+        if start is None and end is None:
+            return True
+        return (
+            moment is not None
+            and (start is None or moment >= start)
+            and (end is None or moment < end)
+        )
+
+    def _admits_place(self, place: Location | None) -> bool:
+        if self.near is None:
+            return True
+        return place is not None and place.km_to(self.near.lat, self.near.lon) <= self.near.km
 
 
 def _moment(value: datetime | date) -> datetime:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Facet = Literal["collection", "year", "camera", "format"]
+
 Version = tuple[int, int]
 """Names one state of one record, for conditional writes; opaque outside the store that gave it.
 OpenSearch: (`_seq_no`, `_primary_term`). A record deleted and made again never gets an old one."""
@@ -33,14 +35,31 @@ class Write:
     expected: Version | None
 
 
-WriteResult = Literal["written", "conflict"]
+class Refused(NamedTuple):
+    """The store will never take this record; the others of the call are not harmed."""
+
+    reason: str
+
+
+WriteResult = Literal["written", "conflict"] | Refused
+
+FACETS: tuple[Facet, ...] = ("collection", "year", "camera", "format")
+
+MAX_FACET_VALUES = 100
+"""Of each facet the values that most images have, at most so many."""
+
+Facets = dict[Facet, dict[str, int]]
+"""Of each facet how many images have each value, the most frequent first, then by value. Years
+are in UTC. An image without a camera or a date is not counted there; a collection may be ""."""
 
 
 class RankedSet(NamedTuple):
-    """`hits` is one page, best first; `total` the size of the whole ranked set it is part of."""
+    """`hits` is one page, best first; `total` the size of the whole ranked set it is part of;
+    `facets` are counted over that whole set, where they were asked for."""
 
     hits: list[Hit]
     total: int
+    facets: Facets | None = None
 
 
 class Listing(NamedTuple):
@@ -63,6 +82,9 @@ class Summary(NamedTuple):
 class Index(Protocol):
     """Records and vectors of one model. Safe to use from several threads and processes.
 
+    `read`, `vector` and `write` know every write that was answered. `search`, `list`, `counts`
+    and `facets` may lag behind by as much as the store says (OpenSearch: its refresh interval),
+    but never give an image that `read` no longer knows as "ready".
     Every method raises `IndexUnavailable` when the store does not answer.
     """
 
@@ -80,7 +102,9 @@ class Index(Protocol):
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         """Each write by itself, in order of `writes`. A record has a vector exactly when it is
         "ready", and the vector must be finite, of unit length and of this index's size, else
-        `InvalidRequest` is raised before anything is written."""
+        `InvalidRequest` is raised before anything is written.
+
+        Where `IndexUnavailable` is raised, some may have been written and some not."""
 
     def search(
         self,
@@ -91,6 +115,7 @@ class Index(Protocol):
         ranked: int,
         after: tuple[float, str] | None = None,
         leave_out: str | None = None,
+        facets: bool = False,
     ) -> RankedSet:
         """The `limit` best "ready" images by inner product with `query` (float32 [D], unit).
 
@@ -114,8 +139,12 @@ class Index(Protocol):
     def counts(self) -> dict[State, int]:
         """How many records are in each state; every state is present."""
 
+    def facets(self) -> Facets:
+        """Counted over all "ready" images."""
+
     def scan(self) -> Iterator[Summary]:
-        """Every record, tombstones included, in no promised order, while writes may go on."""
+        """Every record, tombstones included, in no promised order, while writes may go on: what
+        was written before the call is there, what is written during it may be."""
 
     def purge(self, deleted_before: datetime) -> int:
         """Remove tombstones whose `indexed_at` is older; one that changes meanwhile stays.
