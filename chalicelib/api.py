@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Request, Response
 from pydantic import BaseModel, ValidationError
 
+from chalicelib import deadline
 from chalicelib.errors import IntellisenseError, InvalidRequest
 from chalicelib.log import SERVICE
 from chalicelib.records import ImageRecord
@@ -41,6 +42,11 @@ class Application(Chalice):
         self._threads.request = value
 
     current_request = property(_get_request, _set_request)
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        with deadline.until(deadline.of(context)):
+            answer: dict[str, Any] = super().__call__(event, context)
+            return answer
 
     @classmethod
     def serving(cls) -> Request:

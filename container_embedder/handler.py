@@ -6,13 +6,12 @@ or unknown fails the whole batch, so only ids that came in go out.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from chalicelib import wiring
+from chalicelib import deadline, wiring
 from chalicelib.errors import InvalidRequest
 from chalicelib.events import object_changes
 from chalicelib.ingest import Ingest
@@ -28,18 +27,18 @@ SECONDS_TO_FINISH = 10.0
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The Lambda entry point."""
-    services = wiring.services()
-    deadline = None
-    if context is not None and hasattr(context, "get_remaining_time_in_millis"):
-        remaining = context.get_remaining_time_in_millis() / 1000
-        deadline = time.monotonic() + max(remaining - SECONDS_TO_FINISH, remaining / 2)
-    return process(event, services.ingest, services.bucket.name, deadline)
+    with deadline.until(deadline.of(context)):
+        services = wiring.services()
+        begin_until = deadline.of(context, SECONDS_TO_FINISH)
+        return process(event, services.ingest, services.bucket.name, begin_until)
 
 
 def process(
-    event: dict[str, Any], ingest: Ingest, bucket: str, deadline: float | None
+    event: dict[str, Any], ingest: Ingest, bucket: str, begin_until: float | None
 ) -> dict[str, Any]:
-    """One batch of messages. A message fails when it cannot be read or any of its keys failed."""
+    """One batch of messages. A message fails when it cannot be read or any of its keys failed.
+
+    `begin_until` is the last moment for beginning with an image."""
     keys_of: dict[str, list[str]] = {}
     failed: list[str] = []
     for message in event["Records"]:
@@ -54,7 +53,7 @@ def process(
         for change in changes:
             if change.bucket != bucket:
                 logger.warning("event of another bucket", bucket=change.bucket)
-    outcomes = ingest.process((k for keys in keys_of.values() for k in keys), deadline=deadline)
+    outcomes = ingest.process((k for keys in keys_of.values() for k in keys), deadline=begin_until)
     failed += [
         message_id
         for message_id, keys in keys_of.items()

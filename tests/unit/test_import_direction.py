@@ -14,6 +14,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     (
         "chalicelib",
         "chalicelib.config",
+        "chalicelib.deadline",
         "chalicelib.errors",
         "chalicelib.log",
         "chalicelib.records",
