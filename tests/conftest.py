@@ -11,20 +11,30 @@ from pathlib import Path
 import boto3
 import pytest
 
+from chalicelib.errors import IntellisenseError
 from local.samples import sample_photos
 from models.cache import cache_folder
 from models.starter import build_starter
-from tests import needs
+from tests import needs, opensearch_server
 from tests.integration.local_stack import LocalStack, running
 from tests.unit import tiny_clip
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that share the stack run in one worker, so that it is started once."""
+    """The tests that share a server run in one worker, so that it is started once."""
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "opensearch_node" in fixtures or _chooses(item, "opensearch"):
+            item.add_marker(pytest.mark.xdist_group("opensearch"))
+        elif "stack" in fixtures:
             item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+def _chooses(item: pytest.Item, kind: str) -> bool:
+    """Whether one of the item's parameters is `kind`, as of a fixture that asks for the node."""
+    call = getattr(item, "callspec", None)
+    return call is not None and any(isinstance(p, str) and p == kind for p in call.params.values())
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +84,20 @@ def stack(
     its own, and the samples stay as they are. `url` is of page and API, `s3_url` of the bucket."""
     with running(tmp_path_factory.mktemp("stack") / "data", starter, samples=True) as stack:
         yield stack.loaded()
+
+
+@pytest.fixture(scope="session")
+def opensearch_node() -> Iterator[opensearch_server.Server]:
+    """A real OpenSearch with the k-NN plugin, at `url`, shared: a test makes indexes of its own
+    and removes them. One that is ours can be killed and started again."""
+    try:
+        with _alone(cache_folder()):
+            opensearch_server.make_ready()
+    except IntellisenseError as error:
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say(error.message)
+    with opensearch_server.running() as node:
+        yield node
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from chalicelib.errors import IntellisenseError
 from local.samples import sample_photos
 from models.cache import cache_folder
 from models.starter import build_starter
+from tests import opensearch_server
 
 GET_CHROMIUM = (
     "The tests of the page need Chromium and its driver. Debian and Ubuntu: "
@@ -41,7 +42,7 @@ def _program(variable: str, *names: str) -> Path | None:
 
 
 def _made() -> list[str]:
-    """Make the model and the photos; returns what did not come about."""
+    """Make the model, the photos and the search server; returns what did not come about."""
     cache, missing = cache_folder(), []
     try:
         if not os.environ.get("INTELLISENSE_STARTER"):
@@ -52,6 +53,10 @@ def _made() -> list[str]:
         sample_photos(cache)
     except IntellisenseError as error:
         missing.append(f"The sample photos were not made: {error.message}")
+    try:
+        opensearch_server.make_ready()
+    except IntellisenseError as error:
+        missing.append(f"OpenSearch was not made ready: {error.message}")
     return missing
 
 
