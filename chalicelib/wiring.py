@@ -14,7 +14,8 @@ from chalicelib.clip import Clip, load_clip
 from chalicelib.config import Settings
 from chalicelib.decoding import DecoderPool, Limits
 from chalicelib.errors import ConfigurationError
-from chalicelib.index.base import Index
+from chalicelib.index import naming
+from chalicelib.index.base import Index, Shelf
 from chalicelib.ingest import Ingest
 from chalicelib.library import Library
 from chalicelib.queue import Queue
@@ -51,14 +52,17 @@ def services() -> Services:
     return build(Settings.load())
 
 
-def build(settings: Settings) -> Services:
-    """Raises `ConfigurationError` or `ModelError` where something needed is not there."""
+def build(settings: Settings, *, index: Index | None = None) -> Services:
+    """With `index` in place of the one that `settings` name, where it is given.
+
+    Raises `ConfigurationError` or `ModelError` where something needed is not there."""
     s3 = client("s3", settings)
     sqs = client("sqs", settings)
     bucket = S3Bucket(s3, settings.bucket)
     thumbnails = S3Bucket(s3, settings.thumbnails_bucket)
-    clip = _clip(settings)
-    index = _index(settings, clip)
+    clip = clip_of(settings)
+    if index is None:
+        index = index_of(settings, clip)
     decoders = DecoderPool(
         settings.decoders,
         Limits(max_pixels=settings.max_pixels, memory=settings.decoder_memory),
@@ -95,22 +99,35 @@ def build(settings: Settings) -> Services:
     )
 
 
-def _clip(settings: Settings) -> Clip:
+def clip_of(settings: Settings) -> Clip:
     if not settings.model_folder:
         raise ConfigurationError("Set IMAGES_MODEL_FOLDER to a model folder.")
     return load_clip(settings.model_folder, threads=settings.model_threads or None)
 
 
-def _index(settings: Settings, clip: Clip) -> Index:
+def index_of(settings: Settings, clip: Clip) -> Index:
+    """The index of the model, made where there is none yet."""
     from chalicelib.index.embedded import EmbeddedIndex
 
-    if not settings.index_folder:
-        raise ConfigurationError("Set IMAGES_INDEX_FOLDER to the folder of the embedded index.")
+    name = naming.index_name(clip.name, clip.fingerprint)
     index = EmbeddedIndex(
-        Path(settings.index_folder), dim=clip.dim, model=f"{clip.name}-{clip.fingerprint}"
+        _index_folder(settings), dim=clip.dim, model=name.removeprefix(naming.PREFIX)
     )
     index.ensure()
     return index
+
+
+def shelf_of(settings: Settings) -> Shelf:
+    """The indexes of all models, in the store that `settings` name."""
+    from chalicelib.index.embedded_shelf import EmbeddedShelf
+
+    return EmbeddedShelf(_index_folder(settings))
+
+
+def _index_folder(settings: Settings) -> Path:
+    if not settings.index_folder:
+        raise ConfigurationError("Set IMAGES_INDEX_FOLDER to the folder of the embedded index.")
+    return Path(settings.index_folder)
 
 
 def client(service: str, settings: Settings) -> Any:

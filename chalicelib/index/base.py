@@ -152,3 +152,19 @@ class Index(Protocol):
 
     def close(self) -> None:
         """Release files and connections; harmless when called twice."""
+
+
+class Shelf(Protocol):
+    """The indexes of all models in one store, by the names of `chalicelib.index.naming`.
+
+    Raises `IndexUnavailable` when the store does not answer, `NotFound` for an unknown name.
+    """
+
+    def names(self) -> list[str]:
+        """Of every index there is, sorted."""
+
+    def last_used(self, name: str) -> datetime | None:
+        """When a process last read or wrote the index, as far as the store can tell."""
+
+    def drop(self, name: str) -> None:
+        """Delete the index with all that is in it, whoever uses it."""
