@@ -12,6 +12,7 @@ from pathlib import Path
 
 from chalicelib.errors import ConfigurationError, IndexUnavailable
 from chalicelib.index import sql
+from chalicelib.index.migration import migrate
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the other writers before it gives up."""
@@ -43,7 +44,9 @@ class Database:
         self._closed = False
 
     def create(self) -> None:
-        """Make the file and its tables where they are missing; check them where they are not."""
+        """Make the file and its tables where they are missing, bring those of an older schema up
+        to date, check them otherwise. Of several processes at once one does it, the others wait.
+        """
         with self._errors():
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,8 +59,11 @@ class Database:
                 db.execute(f"PRAGMA page_size = {sql.PAGE_BYTES}")
                 _use_wal(db)
                 db.execute("BEGIN IMMEDIATE")
-                if db.execute("PRAGMA user_version").fetchone()[0] == 0 and _is_empty(db):
+                schema = _schema(db)
+                if schema == 0 and _is_empty(db):
                     self._make_tables(db)
+                elif schema in sql.OLD_SCHEMAS:
+                    migrate(db)
                 db.execute("COMMIT")
             finally:
                 db.close()
@@ -133,15 +139,15 @@ class Database:
             # of this process; only a power cut can undo the last few, and reconcile redoes them.
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute(f"PRAGMA journal_size_limit = {64 << 20}")
+            db.create_function(sql.KM_BETWEEN, 4, sql.km_between, deterministic=True)
         except BaseException:
             db.close()
             raise
         return db
 
     def _make_tables(self, db: sqlite3.Connection) -> None:
-        for statement in sql.TABLES.split(";"):
-            if statement.strip():
-                db.execute(statement)
+        for statement in (sql.META, sql.IMAGES, sql.VECTORS, *sql.create_indexes()):
+            db.execute(statement)
         db.execute(
             "INSERT INTO meta VALUES (1, ?, ?, ?, 0, 0)",
             (self._dim, self._model, secrets.randbelow(2**31 - 1) + 1),
@@ -149,7 +155,12 @@ class Database:
         db.execute(f"PRAGMA user_version = {sql.SCHEMA}")
 
     def _check(self, db: sqlite3.Connection) -> None:
-        schema = db.execute("PRAGMA user_version").fetchone()[0]
+        schema = _schema(db)
+        if schema in sql.OLD_SCHEMAS:
+            raise IndexUnavailable(
+                f"The index {self.path} is of an older version and ensure() was not called, which"
+                " brings it up to date."
+            )
         if schema == 0 and _is_empty(db):
             raise IndexUnavailable(f"The index {self.path} is empty: ensure() was not called.")
         if schema != sql.SCHEMA:
@@ -195,6 +206,11 @@ def _use_wal(db: sqlite3.Connection) -> None:
             if not busy or time.monotonic() > give_up:
                 raise
             time.sleep(0.02)
+
+
+def _schema(db: sqlite3.Connection) -> int:
+    number: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return number
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:

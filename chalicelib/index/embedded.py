@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from chalicelib.index import sql
 from chalicelib.index.base import (
+    Facets,
     Listing,
     RankedSet,
     Summary,
@@ -29,7 +30,8 @@ from chalicelib.index.base import (
 )
 from chalicelib.index.checks import checked_writes, unit_vector
 from chalicelib.index.database import Database
-from chalicelib.index.ranking import best_page
+from chalicelib.index.facets import Alike, counted
+from chalicelib.index.ranking import best_page, page_behind
 from chalicelib.index.vectors import Snapshot, VectorCache
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
 
@@ -108,23 +110,36 @@ class EmbeddedIndex:
         ranked: int,
         after: tuple[float, str] | None = None,
         leave_out: str | None = None,
+        facets: bool = False,
     ) -> RankedSet:
         query = unit_vector(query, self._dim, field="query")
         with self._database.reading() as db:
             snapshot = self._vectors.snapshot(db)
             taking = self._taking(db, snapshot, filters, leave_out)
-            page, total = best_page(
-                snapshot, query, taking, limit=limit, ranked=ranked, after=after
-            )
+            if facets:
+                best, total = best_page(
+                    snapshot, query, taking, limit=ranked, ranked=ranked, after=None
+                )
+                counts = _counted(db, [int(snapshot.nums[slot]) for slot, _ in best])
+                page = page_behind(snapshot, best, limit=limit, after=after)
+            else:
+                counts = None
+                page, total = best_page(
+                    snapshot, query, taking, limit=limit, ranked=ranked, after=after
+                )
             nums = [int(snapshot.nums[slot]) for slot, _ in page]
             records = _records(db, nums)
         hits = [Hit(records[num], score) for num, (_, score) in zip(nums, page, strict=True)]
-        return RankedSet(hits, total)
+        return RankedSet(hits, total, counts)
 
     def counts(self) -> dict[State, int]:
         with self._database.reading() as db:
             found = dict(db.execute("SELECT state, count(*) FROM images GROUP BY state"))
         return {state: found.get(state, 0) for state in STATES}
+
+    def facets(self) -> Facets:
+        with self._database.reading() as db:
+            return counted(map(Alike._make, db.execute(sql.ALIKE.format("state = 'ready'"))))
 
     def scan(self) -> Iterator[Summary]:
         last = 0
@@ -240,3 +255,12 @@ def _records(db: sqlite3.Connection, nums: Sequence[int]) -> dict[int, ImageReco
         query = f"SELECT num, body FROM images WHERE num IN ({sql.marks(len(some))})"
         found.update((num, sql.from_body(body)) for num, body in db.execute(query, some))
     return found
+
+
+def _counted(db: sqlite3.Connection, nums: Sequence[int]) -> Facets:
+    groups: list[Alike] = []
+    for first in range(0, len(nums), _MANY):
+        some = nums[first : first + _MANY]
+        asked = sql.ALIKE.format(f"num IN ({sql.marks(len(some))})")
+        groups += map(Alike._make, db.execute(asked, some))
+    return counted(groups)

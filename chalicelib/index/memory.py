@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.index.base import (
+    Facets,
     Listing,
     RankedSet,
     Summary,
@@ -18,6 +19,7 @@ from chalicelib.index.base import (
     WriteResult,
 )
 from chalicelib.index.checks import checked_writes, unit_vector
+from chalicelib.index.facets import Alike, counted
 from chalicelib.index.ranking import exact_scores
 from chalicelib.index.sql import recency
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
@@ -81,6 +83,7 @@ class MemoryIndex:
         ranked: int,
         after: tuple[float, str] | None = None,
         leave_out: str | None = None,
+        facets: bool = False,
     ) -> RankedSet:
         query = unit_vector(query, self._dim, field="query")
         hits = [
@@ -88,7 +91,7 @@ class MemoryIndex:
             for held in self._everything()
             if held.vector is not None
             and held.record.id != leave_out
-            and _admits(filters, held.record)
+            and filters.admits(held.record)
         ]
         hits.sort(key=lambda hit: (-hit.score, hit.record.id))
         hits = hits[: max(0, ranked)]
@@ -97,11 +100,18 @@ class MemoryIndex:
             for hit in hits
             if after is None or (-hit.score, hit.record.id) > (-after[0], after[1])
         ]
-        return RankedSet(behind[: max(0, limit)], len(hits))
+        return RankedSet(
+            behind[: max(0, limit)],
+            len(hits),
+            _facets(hit.record for hit in hits) if facets else None,
+        )
 
     def counts(self) -> dict[State, int]:
         states = [held.record.state for held in self._everything()]
         return {state: states.count(state) for state in STATES}
+
+    def facets(self) -> Facets:
+        return _facets(h.record for h in self._everything() if h.record.state == "ready")
 
     def scan(self) -> Iterator[Summary]:
         for held in self._everything():
@@ -133,7 +143,7 @@ class MemoryIndex:
         records = [
             held.record
             for held in self._everything()
-            if held.record.state in states and _admits(filters, held.record)
+            if held.record.state in states and filters.admits(held.record)
         ]
         records.sort(key=lambda record: (recency(record.uploaded_at), record.id))
         place = None if after is None else (recency(after[0]), after[1])
@@ -141,14 +151,5 @@ class MemoryIndex:
         return Listing(behind[: max(0, limit)], len(records))
 
 
-def _admits(filters: Filters, record: ImageRecord) -> bool:
-    start, end = filters.date_bounds()
-    if (start or end) and record.date is None:
-        return False
-    return (
-        filters.collection in (None, record.collection)
-        and filters.owner in (None, record.owner)
-        and filters.format in (None, record.format)
-        and (start is None or (record.date is not None and record.date >= start))
-        and (end is None or (record.date is not None and record.date < end))
-    )
+def _facets(records: Iterable[ImageRecord]) -> Facets:
+    return counted(Alike(r.collection, r.year, r.camera, r.format) for r in records)

@@ -74,6 +74,16 @@ def best_page(
     return [(int(slots[place]), -score + 0.0) for score, _, place in order[:limit]], total
 
 
+def page_behind(
+    snapshot: Snapshot, best: list[Scored], *, limit: int, after: tuple[float, str] | None
+) -> list[Scored]:
+    """The page behind `after` of a ranked set that is known as a whole."""
+    if after is not None:
+        place = (-after[0], after[1])
+        best = [(slot, score) for slot, score in best if (-score, snapshot.ids[slot]) > place]
+    return best[: max(0, limit)]
+
+
 def _finalists(
     scores: NDArray[np.floating],
     limit: int,
