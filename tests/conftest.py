@@ -92,11 +92,11 @@ def opensearch_node() -> Iterator[opensearch_server.Server]:
     and removes them. One that is ours can be killed and started again."""
     try:
         with _alone(cache_folder()):
-            opensearch_server.make_ready()
+            make = opensearch_server.make_ready()
     except IntellisenseError as error:
         say = pytest.fail if os.environ.get("CI") else pytest.skip
         say(error.message)
-    with opensearch_server.running() as node:
+    with opensearch_server.running(make) as node:
         yield node
 
 

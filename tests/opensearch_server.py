@@ -4,13 +4,15 @@ one from Maven Central."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from chalicelib.errors import Transient
 from local.opensearch import docker
 from local.opensearch.account import node_account
-from local.opensearch.files import prepare
+from local.opensearch.distribution import prepare
 from local.opensearch.node import OpenSearchNode
 from models.cache import cache_folder
 
@@ -24,24 +26,31 @@ class Given(NamedTuple):
 Server = Given | docker.DockerNode | OpenSearchNode
 
 
-def make_ready() -> None:
-    """Fetch what is needed. Raises IntellisenseError, saying what is missing."""
-    if os.environ.get("OPENSEARCH_URL"):
-        return
+def make_ready() -> Callable[[], Server]:
+    """Fetch what is needed; returns what makes the server.
+
+    Raises IntellisenseError, saying what is missing.
+    """
+    if url := os.environ.get("OPENSEARCH_URL"):
+        return lambda: Given(url.rstrip("/"))
     if docker.has_docker():
-        docker.pull()
-    else:
-        prepare(cache_folder(), node_account())
+        try:
+            docker.pull()
+            return docker.DockerNode
+        except Transient as error:
+            print(f"{error.message} Taking OpenSearch from Maven Central.", file=sys.stderr)  # noqa: T201
+    prepare(cache_folder(), node_account())
+    return OpenSearchNode
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    if url := os.environ.get("OPENSEARCH_URL"):
-        yield Given(url.rstrip("/"))
+def running(make: Callable[[], Server]) -> Iterator[Server]:
+    server = make()
+    if isinstance(server, Given):
+        yield server
         return
-    node = docker.DockerNode() if docker.has_docker() else OpenSearchNode()
     try:
-        node.start()
-        yield node
+        server.start()
+        yield server
     finally:
-        node.stop()
+        server.stop()

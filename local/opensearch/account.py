@@ -62,12 +62,13 @@ def scratch(account: Account | None) -> Path:
     """A new, empty temporary folder that the node may fill."""
     places = [tempfile.gettempdir(), "/var/tmp"]
     place = next((p for p in places if may_enter(Path(p), account)), places[-1])
-    made = Path(tempfile.mkdtemp(prefix="opensearch-", dir=place))
+    made = Path(tempfile.mkdtemp(prefix="image-intellisense-", dir=place))
     hand_over(made, account)
     return made
 
 
 def hand_over(folder: Path, account: Account | None) -> None:
-    """Make `folder` the node's own."""
-    if account:
-        os.chown(folder, account.uid, account.gid)
+    """Make `folder` the node's own, with what another account's node left there."""
+    if account and folder.stat().st_uid != account.uid:
+        for path in [folder, *folder.rglob("*")]:
+            os.chown(path, account.uid, account.gid, follow_symlinks=False)

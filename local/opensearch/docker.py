@@ -21,7 +21,7 @@ def has_docker() -> bool:
 
 def pull() -> None:
     """Have the image here. Raises Transient."""
-    _compose("pull", "--quiet", project="image-intellisense", port=0)
+    _compose("pull", "--quiet", "--policy", "missing", project="image-intellisense", port=0)
 
 
 class DockerNode:

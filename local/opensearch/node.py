@@ -17,15 +17,15 @@ from typing import Any, Self
 
 import requests
 
-from chalicelib.errors import Transient
+from chalicelib.errors import ConfigurationError, Transient
 from local.opensearch.account import hand_over, node_account, scratch, within_reach
-from local.opensearch.files import Distribution, prepare
+from local.opensearch.distribution import Distribution, prepare
 from local.processes import Process
 from models.cache import cache_folder
 
 START_SECONDS = 240
 _VECTORS = "jdk.incubator.vector"
-_OUTPUT = "node.log"
+_OUTPUT, _PORTS = "node.log", "http.ports"
 
 
 class OpenSearchNode:
@@ -74,26 +74,21 @@ class OpenSearchNode:
 
     def start(self) -> None:
         """Returns once it answers. Raises Transient where it ends instead, with its last words."""
-        if self._process:
+        if self._runs():
             return
+        self._forget()
         distribution = prepare(cache_folder(), self._account)
         print("Starting OpenSearch …", file=sys.stderr)
         self.scratch = self.scratch or scratch(self._account)
         folder = self._kept or self.scratch
-        configuration = self._configure(distribution, folder)
-        what = {
-            "command": [str(distribution.home / "bin" / "opensearch")],
-            "environment": self._environment(distribution, configuration),
-            "account": self._account.options if self._account else {},
-            "log": str(self.scratch / _OUTPUT),
-            "remove": str(self.scratch),
-        }
-        self._process = Process(
-            "local.opensearch.watch", [json.dumps(what)], self.scratch / _OUTPUT
-        )
         try:
+            what = self._configure(distribution, self.scratch, folder)
+            self._process = Process("local.opensearch.watch", [json.dumps(what)], Path(what["log"]))
             self._pid = self._process.first()["pid"]
-            self._await(folder / "logs" / "http.ports")
+            self._await(folder / "logs" / _PORTS)
+        except OSError as error:
+            self.stop()
+            raise ConfigurationError(f"OpenSearch cannot be started: {error}") from error
         except BaseException:
             self.stop()
             raise
@@ -115,7 +110,7 @@ class OpenSearchNode:
 
     def kill(self) -> None:
         """`kill -9`; `start` goes on with the same port and data."""
-        if self._process:
+        if self._process and self._runs():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
             self._process.popen.wait()
@@ -127,6 +122,9 @@ class OpenSearchNode:
         self._process.popen.wait()
         raise Transient(f"OpenSearch has ended. Its last words:\n{self._last_words()}")
 
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.popen.poll() is None
+
     def _forget(self) -> None:
         if self._process:
             for pipe in (self._process.popen.stdin, self._process.popen.stdout):
@@ -137,15 +135,15 @@ class OpenSearchNode:
 
     # --- starting -----------------------------------------------------------------------------
 
-    def _configure(self, distribution: Distribution, folder: Path) -> Path:
-        """Write what it reads at its start, in a folder of its own: it writes there too."""
-        assert self.scratch
-        made = {name: self.scratch / name for name in ("config", "tmp")}
+    def _configure(self, distribution: Distribution, scratch: Path, folder: Path) -> dict[str, Any]:
+        """Write what it reads at its start; returns what `watch` is to run. The configuration is a
+        folder of its own, as the node writes there too."""
+        made = {name: scratch / name for name in ("config", "tmp")}
         made |= {name: folder / name for name in ("data", "logs")}
         for path in made.values():
             path.mkdir(exist_ok=True)
             hand_over(path, self._account)
-        (made["logs"] / "http.ports").unlink(missing_ok=True)
+        (made["logs"] / _PORTS).unlink(missing_ok=True)
         settings = {
             "cluster.name": "image-intellisense",
             "node.name": "local",
@@ -155,7 +153,7 @@ class OpenSearchNode:
             "transport.port": 0,
             "path.data": str(made["data"]),
             "path.logs": str(made["logs"]),
-            # Writes the port it took into a file, so that nobody can take it in between.
+            # It takes a port itself and writes down which: nobody can take it in between.
             "node.portsfile": True,
             "cluster.routing.allocation.disk.threshold_enabled": False,
             "action.auto_create_index": False,
@@ -167,18 +165,22 @@ class OpenSearchNode:
         shutil.copyfile(given / "log4j2.properties", made["config"] / "log4j2.properties")
         vectors = distribution.java.has(_VECTORS)
         (made["config"] / "jvm.options").write_text(
-            _jvm_options((given / "jvm.options").read_text(), folder, vectors=vectors)
+            jvm_options((given / "jvm.options").read_text(), vectors=vectors)
         )
-        return made["config"]
-
-    def _environment(self, distribution: Distribution, configuration: Path) -> dict[str, str]:
-        return {
+        environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "OPENSEARCH_JAVA_HOME": str(distribution.java.home),
-            "OPENSEARCH_PATH_CONF": str(configuration),
-            "OPENSEARCH_TMPDIR": str(configuration.with_name("tmp")),
+            "OPENSEARCH_PATH_CONF": str(made["config"]),
+            "OPENSEARCH_TMPDIR": str(made["tmp"]),
             # Memory it does not use is left to others.
             "OPENSEARCH_JAVA_OPTS": f"-Xms{self._heap} -Xmx{self._heap} -XX:-AlwaysPreTouch",
+        }
+        return {
+            "command": [str(distribution.home / "bin" / "opensearch")],
+            "environment": environment,
+            "account": self._account.options if self._account else {},
+            "log": str(scratch / _OUTPUT),
+            "remove": str(scratch),
         }
 
     def _await(self, ports: Path) -> None:
@@ -206,12 +208,11 @@ class OpenSearchNode:
         return "\n".join(lines[-20:])
 
 
-def _jvm_options(given: str, folder: Path, *, vectors: bool) -> str:
-    """The distribution's, without the log of the garbage collector (2 GB of it at most), with
-    what it writes when it breaks below `folder`, and with the vector module where there is one."""
-    given = re.sub(r"^[\d-]*:?-(Xlog:gc|Xloggc|Xm[sx]).*\n", "", given, flags=re.MULTILINE)
-    given = given.replace("HeapDumpPath=data", f"HeapDumpPath={folder}/data")
-    given = given.replace("ErrorFile=logs/", f"ErrorFile={folder}/logs/")
-    if not vectors:
-        given = re.sub(rf".*--add-modules={_VECTORS}\n", "", given)
-    return given
+def jvm_options(given: str, *, vectors: bool) -> str:
+    """The distribution's, with the vector module where there is one, and without what would write
+    below its home: the log of the garbage collector, a dump of the heap, a report of a crash."""
+    unwanted = ["Xlog:gc", "Xloggc", "HeapDump", "ErrorFile"]
+    unwanted += [] if vectors else [f"add-modules={_VECTORS}"]
+    lines = given.splitlines()
+    lines = [line for line in lines if not any(option in line for option in unwanted)]
+    return "\n".join([*lines, "-XX:ErrorFile=${OPENSEARCH_TMPDIR}/crash.log", ""])
