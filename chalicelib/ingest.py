@@ -20,8 +20,14 @@ from typing import TYPE_CHECKING, Protocol
 from aws_lambda_powertools import Logger
 
 from chalicelib.decoding import DecoderPool, Gate
-from chalicelib.errors import IntellisenseError, OutOfTime, Transient, UnusableVector
-from chalicelib.index.base import Index, Write
+from chalicelib.errors import (
+    IntellisenseError,
+    OutOfTime,
+    Permanent,
+    Transient,
+    UnusableVector,
+)
+from chalicelib.index.base import Index, Refused, Write
 from chalicelib.log import SERVICE
 from chalicelib.records import ImageRecord, image_id
 from chalicelib.storage import Bucket, Fetched, Missing, Unchanged
@@ -32,6 +38,8 @@ from chalicelib.verdicts import (
     Result,
     known_etag,
     next_record,
+    refused_record,
+    thumbnail_folder,
 )
 
 if TYPE_CHECKING:
@@ -156,7 +164,7 @@ class Ingest:
     # --- step 3: embed and write --------------------------------------------------------------
 
     def write(self, attempts: Sequence[Attempt]) -> None:
-        """One inference batch, one conditional bulk write."""
+        """One inference batch, one conditional bulk write; one more of what was refused."""
         for attempt in attempts:
             if isinstance(attempt.error, Transient):
                 self._finish(attempt, "failed", attempt.error)
@@ -167,15 +175,32 @@ class Ingest:
         for attempt in attempts:
             if attempt.outcome is None:
                 self._plan(attempt, vectors.get(attempt.id), writes)
+        instead: list[tuple[Attempt, Write]] = []
+        for attempt, write, reason in self._store(writes):
+            record = refused_record(write.record, reason)
+            attempt.error = Permanent(record.reason)
+            instead.append((attempt, replace(write, record=record)))
+        for attempt, _, _ in self._store(instead):
+            self._finish(attempt, "failed", attempt.error)
+
+    def _store(self, writes: Sequence[tuple[Attempt, Write]]) -> list[tuple[Attempt, Write, str]]:
+        """Returns what the index will never take, each with its reason."""
+        refused: list[tuple[Attempt, Write, str]] = []
+        if not writes:
+            return refused
         # Where this raises it is unknown what was written, so the thumbnails stay; reconcile
         # sweeps those that no record names.
         results = self._index.write([write for _, write in writes])
         for (attempt, write), result in zip(writes, results, strict=True):
             if result == "written":
                 self._written(attempt, write.record)
+                continue
+            self._drop_thumbnail(attempt.thumbnail_key)
+            if isinstance(result, Refused):
+                refused.append((attempt, write, result.reason))
             else:
                 attempt.again = True
-                self._drop_thumbnail(attempt.thumbnail_key)
+        return refused
 
     def _embed(self, attempts: Sequence[Attempt]) -> dict[str, NDArray[np.float32]]:
         if not attempts:
@@ -225,7 +250,8 @@ class Ingest:
         if record.state == "ready" and attempt.prepared:
             # The random part makes each thumbnail belong to one attempt: whoever loses the
             # write can delete its own without harming the winner's.
-            name = f"{record.id}/{record.etag}-{secrets.token_hex(4)}.webp"
+            folder = thumbnail_folder(self._encoder.fingerprint)
+            name = f"{folder}{record.id}/{record.etag}-{secrets.token_hex(4)}.webp"
             try:
                 self._thumbnails.put(name, attempt.prepared.thumbnail, "image/webp")
             except Transient as error:

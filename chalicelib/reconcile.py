@@ -18,7 +18,7 @@ from chalicelib.ingest import Ingest
 from chalicelib.log import SERVICE
 from chalicelib.records import image_id
 from chalicelib.storage import Bucket, ListedObject
-from chalicelib.verdicts import Outcome
+from chalicelib.verdicts import Outcome, thumbnail_folder
 
 logger = Logger(service=SERVICE, child=True)
 
@@ -65,7 +65,7 @@ def reconcile(
             _count(report, outcome)
         tell(report)
     report.purged = index.purge(datetime.now(timezone.utc) - TOMBSTONES_KEPT)
-    report.orphans = sweep_thumbnails(thumbnails, index)
+    report.orphans = sweep_thumbnails(thumbnails, index, fingerprint)
     logger.info("reconciled", total=report.total, results=report.results, purged=report.purged)
     return report
 
@@ -90,11 +90,16 @@ def _says(summary: Summary, listed: ListedObject, fingerprint: str) -> bool:
     return summary.state in ("ready", "archived")
 
 
-def sweep_thumbnails(thumbnails: Bucket, index: Index) -> int:
-    """Delete thumbnails that no record names; returns how many went."""
+def sweep_thumbnails(thumbnails: Bucket, index: Index, fingerprint: str) -> int:
+    """Delete thumbnails of this model that no record names; returns how many went. Those of other
+    models are named by their own indexes."""
     border = datetime.now(timezone.utc) - ORPHANS_KEPT
     named = {summary.thumbnail_key for summary in index.scan()}
-    orphans = [t.key for t in thumbnails.list() if t.key not in named and t.uploaded_at < border]
+    orphans = [
+        listed.key
+        for listed in thumbnails.list(thumbnail_folder(fingerprint))
+        if listed.key not in named and listed.uploaded_at < border
+    ]
     for key in orphans:
         thumbnails.delete(key)
     return len(orphans)

@@ -106,8 +106,8 @@ class Bucket(Protocol):
     def delete(self, key: str) -> None:
         """Delete `key`; harmless when it is not there."""
 
-    def list(self) -> Iterator[ListedObject]:
-        """Every object, by key."""
+    def list(self, prefix: str = "") -> Iterator[ListedObject]:
+        """Every object whose key begins with `prefix`, by key."""
 
     def presign_get(self, key: str, seconds: int, *, save_as: str = "") -> str:
         """A URL anyone may GET `key` with for `seconds`; `save_as` makes browsers download."""
@@ -205,10 +205,10 @@ class S3Bucket:
     def delete(self, key: str) -> None:
         self._call("delete_object", Key=key)
 
-    def list(self) -> Iterator[ListedObject]:
+    def list(self, prefix: str = "") -> Iterator[ListedObject]:
         try:
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._name)
-            for page in pages:
+            lister = self._client.get_paginator("list_objects_v2")
+            for page in lister.paginate(Bucket=self._name, Prefix=prefix):
                 for row in page.get("Contents", []):
                     etag = row["ETag"].strip('"')
                     yield ListedObject(row["Key"], etag, row["Size"], row["LastModified"])

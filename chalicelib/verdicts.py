@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+MOST_OF_A_REASON = 300
+"""Characters of what an index says when it refuses a record."""
+
 Result = Literal["indexed", "rejected", "archived", "deleted", "unchanged", "failed"]
 
 
@@ -98,6 +101,42 @@ def next_record(
         return replace(record, reason=attempt.error.message)
     assert vector is not None
     return replace(record, state="ready", vector=vector)
+
+
+def refused_record(record: ImageRecord, reason: str) -> ImageRecord:
+    """What to store in place of `record`, which the index will never take: what names the object,
+    and why, and nothing that the index might have stumbled over. A tombstone stays one."""
+    return ImageRecord(
+        id=record.id,
+        bucket=record.bucket,
+        key=record.key,
+        name=record.name,
+        collection=record.collection,
+        state="deleted" if record.state == "deleted" else "rejected",
+        indexed_at=record.indexed_at,
+        owner=record.owner,
+        etag=record.etag,
+        bytes=record.bytes,
+        uploaded_at=record.uploaded_at,
+        model=record.model,
+        form=record.form,
+        decoder_version=record.decoder_version,
+        reason=f"The index refused this image: {_shortened(reason)}",
+    )
+
+
+def _shortened(reason: str) -> str:
+    """One line, with a full stop, that fits a page and any index."""
+    text = " ".join(reason.split())
+    if len(text) > MOST_OF_A_REASON:
+        text = text[: MOST_OF_A_REASON - 1] + "…"
+    return text if text.endswith(".") else text + "."
+
+
+def thumbnail_folder(fingerprint: str) -> str:
+    """What the keys of a model's thumbnails begin with: each index names thumbnails of its own,
+    and they share a bucket."""
+    return f"{fingerprint}/"
 
 
 def _tombstone(attempt: Attempt, bucket: str, now: datetime) -> ImageRecord:

@@ -144,6 +144,16 @@ def test_a_listing_gives_every_object_once_with_its_etag(bucket: Bucket) -> None
     assert rows[7].size == len(keys[7])
 
 
+def test_a_listing_of_a_prefix_gives_what_begins_with_it(bucket: Bucket) -> None:
+    for key in ("a/1", "a/b/2", "ab/3", "b/4", "a", "é/5", "日本/6"):
+        bucket.put(key, b"1", "image/png")
+    assert [row.key for row in bucket.list("a/")] == ["a/1", "a/b/2"]
+    assert [row.key for row in bucket.list("日本/")] == ["日本/6"]
+    assert [row.key for row in bucket.list("é")] == ["é/5"]
+    assert list(bucket.list("A/")) == []
+    assert len(list(bucket.list(""))) == 7
+
+
 def test_deleting_is_harmless_when_there_is_nothing(bucket: Bucket) -> None:
     bucket.put("x", b"1", "image/png")
     bucket.delete("x")

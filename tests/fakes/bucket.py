@@ -90,10 +90,10 @@ class MemoryBucket:
         with self._lock:
             self.objects.pop(key, None)
 
-    def list(self) -> Iterator[ListedObject]:
+    def list(self, prefix: str = "") -> Iterator[ListedObject]:
         self.check()
         with self._lock:
-            rows = sorted(self.objects.items())
+            rows = sorted(item for item in self.objects.items() if item[0].startswith(prefix))
         for key, stored in rows:
             yield ListedObject(key, stored.etag, len(stored.data), stored.uploaded_at)
 

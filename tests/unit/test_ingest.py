@@ -265,3 +265,11 @@ def test_every_write_is_conditional(library: FakeLibrary) -> None:
     library.ingest().process(["x.png"])
     assert seen[0].expected is None
     assert seen[1].expected is not None
+
+
+def test_the_thumbnails_of_each_model_have_a_folder_of_their_own(library: FakeLibrary) -> None:
+    library.put("x.png")
+    library.ingest().process(["x.png"])
+    record = library.record("x.png")
+    assert record is not None
+    assert record.thumbnail_key.startswith(f"fake0001/{record.id}/{record.etag}-")

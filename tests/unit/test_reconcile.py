@@ -101,18 +101,75 @@ def test_old_tombstones_are_purged_and_young_ones_kept(library: FakeLibrary) -> 
     assert library.record("young.png") is not None
 
 
+def keep_thumbnail(library: FakeLibrary, name: str, *, days_old: int = 0) -> None:
+    library.thumbnails.put(name, b"?", "image/webp")
+    stored = library.thumbnails.objects[name]
+    then = datetime.now(timezone.utc) - timedelta(days=days_old)
+    library.thumbnails.objects[name] = replace(stored, uploaded_at=then)
+
+
 def test_only_old_thumbnails_without_a_record_are_swept(library: FakeLibrary) -> None:
     library.put("x.png")
     run(library)
-    for name in ("old.webp", "young.webp"):
-        library.thumbnails.put(name, b"?", "image/webp")
-    stored = library.thumbnails.objects["old.webp"]
-    old = replace(stored, uploaded_at=datetime.now(timezone.utc) - timedelta(days=2))
-    library.thumbnails.objects["old.webp"] = old
+    keep_thumbnail(library, "fake0001/old.webp", days_old=2)
+    keep_thumbnail(library, "fake0001/young.webp")
     assert run(library).orphans == 1
     record = library.record("x.png")
     assert record is not None
-    assert set(library.thumbnails.objects) == {"young.webp", record.thumbnail_key}
+    assert set(library.thumbnails.objects) == {"fake0001/young.webp", record.thumbnail_key}
+
+
+def test_the_thumbnails_of_other_models_and_of_none_are_let_alone(library: FakeLibrary) -> None:
+    library.put("x.png")
+    run(library)
+    others = {"fake0002/old.webp", "fake00011/old.webp", "old.webp"}
+    for name in others:
+        keep_thumbnail(library, name, days_old=2)
+    assert run(library).orphans == 0
+    assert others < set(library.thumbnails.objects)
+
+
+def test_two_models_with_an_index_each_keep_their_thumbnails_in_one_bucket(
+    library: FakeLibrary,
+) -> None:
+    other = FakeLibrary(
+        bucket=library.bucket, thumbnails=library.thumbnails, encoder=FakeEncoder("fake0002")
+    )
+    for n in range(3):
+        library.put(f"{n}.png", b"picture %d" % n)
+    for one in (library, other):
+        run(one)
+    long_ago = datetime.now(timezone.utc) - timedelta(days=9)
+    for name, stored in list(library.thumbnails.objects.items()):
+        library.thumbnails.objects[name] = replace(stored, uploaded_at=long_ago)
+    assert len(library.thumbnails.objects) == 6
+    for one in (library, other):
+        assert run(one).orphans == 0
+    library.bucket.delete("0.png")
+    run(other)
+    assert len(library.thumbnails.objects) == 5
+    run(library)
+    assert len(library.thumbnails.objects) == 4
+
+
+def test_a_thumbnail_from_before_models_had_folders_goes_with_its_record(
+    library: FakeLibrary,
+) -> None:
+    library.put("x.png")
+    run(library)
+    record = library.record("x.png")
+    assert record is not None
+    library.thumbnails.delete(record.thumbnail_key)
+    keep_thumbnail(library, "plain.webp", days_old=2)
+    version = library.index.read([record.id])[record.id].version
+    vector = library.index.vector(record.id)
+    older = replace(record, thumbnail_key="plain.webp", vector=vector)
+    assert library.index.write([Write(older, version)]) == ["written"]
+    assert run(library).orphans == 0
+    assert set(library.thumbnails.objects) == {"plain.webp"}
+    library.bucket.delete("x.png")
+    run(library)
+    assert library.thumbnails.objects == {}
 
 
 def test_keys_that_fail_are_counted_and_tried_by_the_next_run(library: FakeLibrary) -> None:
