@@ -1,0 +1,195 @@
+"""Speaks to OpenSearch: JSON by orjson, retries inside the caller's time, our own errors."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import orjson
+from aws_lambda_powertools import Logger
+from opensearchpy import OpenSearch, Urllib3HttpConnection, exceptions
+from opensearchpy.serializer import JSONSerializer
+
+from chalicelib import deadline
+from chalicelib.errors import ConfigurationError, IndexUnavailable
+from chalicelib.log import SERVICE
+
+logger = Logger(service=SERVICE, child=True)
+logging.getLogger("opensearch").setLevel(logging.CRITICAL)  # what matters of it is logged here
+
+RETRIED = frozenset({429, 502, 503, 504})
+"""Too busy, or a node on its way out or in: the same request may succeed later."""
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+"""Pauses are drawn from nothing up to a bound that doubles: "full jitter"
+(https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)."""
+
+REQUEST_S = 30.0
+"""The longest one request may take."""
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+Auth = tuple[str, str] | Callable[..., dict[str, str]] | None
+"""Name and password, or what signs a request (SigV4), or nothing."""
+
+
+class IndexMissing(IndexUnavailable):
+    """The index itself is not there (any more)."""
+
+
+class BodyTooLarge(IndexUnavailable):
+    """The server takes only smaller requests."""
+
+
+class RequestRefused(ConfigurationError):
+    """The server understood the request and will never do it."""
+
+
+class _Orjson(JSONSerializer):
+    def loads(self, s: str) -> Any:
+        return orjson.loads(s)
+
+    def dumps(self, data: Any) -> Any:
+        return data if isinstance(data, bytes) else encode(data)
+
+
+def encode(data: Any) -> bytes:
+    """JSON; float32 arrays are written with the digits that name each number exactly."""
+    return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+class Client:
+    """One cluster behind one address. Safe to use from several threads; open it after forking."""
+
+    def __init__(
+        self, url: str, *, auth: Auth = None, ca_file: str = "", patience_s: float = 30.0
+    ) -> None:
+        """`patience_s`: how long a request is tried again where no deadline comes first."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigurationError(
+                f"The address of OpenSearch must be like https://host, not {url!r}."
+            )
+        secure = parts.scheme == "https"
+        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self.patience_s = patience_s
+        self._transport = OpenSearch(
+            hosts=[
+                {
+                    "host": parts.hostname,
+                    "port": parts.port or (443 if secure else 80),
+                    "url_prefix": parts.path.strip("/"),
+                }
+            ],
+            http_auth=auth,
+            use_ssl=secure,
+            ca_certs=ca_file or None,
+            connection_class=Urllib3HttpConnection,
+            serializer=_Orjson(),
+            max_retries=0,
+            pool_maxsize=16,
+        ).transport
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def call(
+        self,
+        method: Method,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        patience_s: float | None = None,
+        on_retry: Callable[[], None] | None = None,
+    ) -> Any:
+        """The answer, as JSON values. `on_retry` is told when a request that may have been
+        carried out is sent again.
+
+        Raises `IndexMissing`, `BodyTooLarge`, `RequestRefused`, `ConfigurationError` (sign-in),
+        and `IndexUnavailable` when no answer came in time.
+        """
+        end = time.monotonic() + (self.patience_s if patience_s is None else patience_s)
+        if (left := deadline.remaining()) is not None:
+            end = min(end, time.monotonic() + left)
+        pause = FIRST_PAUSE_S
+        while True:
+            timeout = min(REQUEST_S, max(0.5, end - time.monotonic()))
+            try:
+                return self._transport.perform_request(
+                    method, path, params=dict(params or {}), body=body, timeout=timeout,
+                    headers={"content-type": _type_of(path)},
+                )  # fmt: skip
+            except exceptions.TransportError as error:
+                reason = self._reason(error)
+                wait = random.uniform(0, pause)
+                if time.monotonic() + wait >= end:
+                    raise IndexUnavailable(
+                        f"OpenSearch at {self.url} did not answer: {reason}."
+                    ) from error
+            logger.warning("index asked again", path=path, reason=reason, pause_s=round(wait, 2))
+            time.sleep(wait)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+            if on_retry:
+                on_retry()
+
+    def _reason(self, error: exceptions.TransportError) -> str:
+        """What went wrong, where trying again may help; raises our own error where not."""
+        status = error.status_code
+        if isinstance(error, exceptions.SSLError):
+            raise ConfigurationError(
+                f"No secure connection to OpenSearch at {self.url}: {_short(error.error)}. "
+                "IMAGES_OPENSEARCH_CA_FILE names the certificate to trust."
+            ) from error
+        if not isinstance(status, int):
+            return "no connection" if status == "N/A" else "no answer in time"
+        kind, why = str(error.error), _short(_cause(error.info))
+        if is_block(kind, why):
+            raise blocked(why) from error
+        if status in RETRIED:
+            return f"{status} {why or kind}"
+        if status in (401, 403):
+            raise ConfigurationError(
+                f"OpenSearch at {self.url} refused the sign-in ({status} {why or kind})."
+            ) from error
+        if status == 404:
+            raise IndexMissing(f"OpenSearch at {self.url}: {why or kind}.") from error
+        if status == 413:
+            raise BodyTooLarge("OpenSearch takes only smaller requests.") from error
+        raise RequestRefused(f"OpenSearch refused a request ({status}): {why or kind}.") from error
+
+
+def is_block(kind: str, reason: str) -> bool:
+    """Whether the cluster has closed the index to writes, as it does when its disk is full."""
+    return "cluster_block_exception" in (kind, reason.partition(":")[0])
+
+
+def blocked(reason: str) -> IndexUnavailable:
+    return IndexUnavailable(
+        f"The index takes no writes ({reason}). Most often the disk of OpenSearch is full: "
+        "give it more, or delete an index that is not in use."
+    )
+
+
+def _cause(info: Any) -> str:
+    """The innermost reason of an error answer, or its text."""
+    if not isinstance(info, dict):
+        return str(info or "")
+    error = info.get("error", info)
+    if not isinstance(error, dict):
+        return str(error)
+    inner = error.get("caused_by") or (error.get("root_cause") or [error])[0]
+    return f"{inner.get('type', error.get('type'))}: {inner.get('reason', '')}"
+
+
+def _short(reason: object) -> str:
+    text = " ".join(str(reason).split())
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _type_of(path: str) -> str:
+    return "application/x-ndjson" if path.endswith("/_bulk") else "application/json"

@@ -1,0 +1,112 @@
+"""Records as OpenSearch documents, and back; filters as queries. No requests."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from datetime import datetime
+from typing import Any
+
+from chalicelib.index.base import Summary
+from chalicelib.index.sql import micros, recency
+from chalicelib.records import Filters, ImageRecord, Location, State
+
+Document = dict[str, Any]
+Query = dict[str, Any]
+
+WITHOUT_VECTOR = {"excludes": ["vector"]}
+
+_TIMES = ("indexed_at", "taken_at", "uploaded_at")
+_FIELDS = tuple(f.name for f in fields(ImageRecord) if f.name != "vector")
+_DEFAULTS = {f.name: f.default for f in fields(ImageRecord) if f.default is not MISSING}
+_FILTERED = frozenset({"collection", "owner", "format", "camera"})
+"""Written also where empty: a filter may ask for the empty value."""
+
+
+def to_document(record: ImageRecord) -> Document:
+    """Everything of `record` that is not a default, and what is derived from it."""
+    document: Document = {
+        name: value
+        for name in _FIELDS
+        if (value := getattr(record, name)) != _DEFAULTS.get(name, MISSING) or name in _FILTERED
+    }
+    for name in _TIMES:
+        if name in document:
+            document[name] = document[name].isoformat()
+    if record.location is not None:
+        document["location"] = {"lat": record.location.lat, "lon": record.location.lon}
+    document["recency"] = recency(record.uploaded_at)
+    document["indexed"] = micros(record.indexed_at)
+    if record.date is not None:
+        document |= {"date": micros(record.date), "year": record.year}
+    if record.orientation is not None:
+        document["orientation"] = record.orientation
+    if record.vector is not None:
+        document["vector"] = record.vector
+    return document
+
+
+def from_document(source: Document) -> ImageRecord:
+    values = {name: source[name] for name in _FIELDS if name in source}
+    for name in _TIMES:
+        if name in values:
+            values[name] = datetime.fromisoformat(values[name])
+    if "location" in values:
+        values["location"] = Location(**values["location"])
+    return ImageRecord(**values)
+
+
+def summary(source: Document) -> Summary:
+    """Of a document read with the fields of `Summary` only."""
+    values: list[Any] = [source.get(name, _DEFAULTS.get(name)) for name in Summary._fields]
+    return Summary(*values)
+
+
+def filter_query(filters: Filters) -> Query | None:
+    """`filters` as a query in filter context; None where everything is admitted."""
+    start, end = filters.date_bounds()
+    must: list[Query] = [
+        {"term": {name: value}}
+        for name in ("collection", "owner", "format", "orientation", "camera")
+        if (value := getattr(filters, name)) is not None
+    ]
+    must += [
+        {"range": {name: {"gte": least}}}
+        for name, least in (("width", filters.min_width), ("height", filters.min_height))
+        if least is not None
+    ]
+    if start is not None or end is not None:
+        bounds = {"gte": start and micros(start), "lt": end and micros(end)}
+        must.append({"range": {"date": {k: v for k, v in bounds.items() if v is not None}}})
+    if near := filters.near:
+        place = {"lat": near.lat, "lon": near.lon}
+        must.append({"geo_distance": {"distance": f"{near.km * 1000}m", "location": place}})
+    must += [_whole(inner) for inner in filters.all_of or ()]
+    if filters.any_of is not None:
+        alternatives = [_whole(inner) for inner in filters.any_of]
+        must.append({"bool": {"should": alternatives, "minimum_should_match": 1}})
+    must_not = [_whole(inner) for inner in filters.none_of or ()]
+    if not must and not must_not:
+        return None
+    return {"bool": {"filter": must, "must_not": must_not}}
+
+
+def _whole(filters: Filters) -> Query:
+    return filter_query(filters) or {"match_all": {}}
+
+
+def with_states(filters: Filters, states: list[State], *more: Query) -> Query:
+    """The records in `states` that `filters` admit."""
+    admitted = filter_query(filters)
+    parts = [{"terms": {"state": states}}, *([admitted] if admitted else []), *more]
+    return {"bool": {"filter": parts}}
+
+
+def leaving_out(admitted: Query | None, id: str | None) -> Query | None:
+    if id is None:
+        return admitted
+    return {
+        "bool": {
+            "filter": [admitted] if admitted else [],
+            "must_not": [{"term": {"id": id}}],
+        }
+    }

@@ -1,0 +1,129 @@
+"""The whole ranked set of a search: the k nearest as ids and scores, nothing else of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.index.base import FACETS, MAX_FACET_VALUES, Facets
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEAST_K = 100
+"""HNSW looks at k candidates at a time; with fewer it misses more."""
+
+Place = tuple[float, str]
+"""(score, id)"""
+
+Ask = Callable[[dict[str, Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """`places` run from the best; equal scores by id."""
+
+    places: list[Place]
+    facets: Facets | None
+
+    def behind(self, after: Place | None) -> list[Place]:
+        if after is None:
+            return self.places
+        start = bisect_right(self.places, (-after[0], after[1]), key=_order)
+        return self.places[start:]
+
+
+def ranked_set(
+    ask: Ask,
+    query: NDArray[np.float32],
+    admitted: dict[str, Any] | None,
+    *,
+    ranked: int,
+    facets: bool,
+) -> Ranked:
+    """The best `ranked` images that `admitted` (None: all) lets through."""
+    if ranked <= 0:
+        return Ranked([], {name: {} for name in FACETS} if facets else None)
+    k = max(ranked, LEAST_K)
+    hits = _hits(ask, _nearest(query, admitted, k), k, facets)
+    if len(hits) < k and len(hits) < _matching(ask, admitted):
+        # A walk along the graph may not reach everything, above all where many vectors are
+        # the same; then all that match are looked at.
+        hits = _hits(ask, _exactly(query, admitted), k, facets)
+    scored = sorted(((_inner_product(hit["_score"]), _id(hit), hit) for hit in hits), key=_order)
+    best = scored[:ranked]
+    counted = _count([hit["fields"] for _, _, hit in best]) if facets else None
+    return Ranked([(score, name) for score, name, _ in best], counted)
+
+
+def _order(place: tuple[Any, ...]) -> tuple[float, str]:
+    return -place[0], place[1]
+
+
+def _id(hit: dict[str, Any]) -> str:
+    (name,) = hit["fields"]["id"]
+    return str(name)
+
+
+def _inner_product(score: float) -> float:
+    """Lucene keeps scores positive: 1 + x from nothing up, 1 / (1 - x) below; rounded to the 6
+    decimals that its float32 is good for."""
+    return round(score - 1 if score >= 1 else 1 - 1 / score, 6) + 0.0
+
+
+def _nearest(query: NDArray[np.float32], admitted: dict[str, Any] | None, k: int) -> dict[str, Any]:
+    near: dict[str, Any] = {"vector": query, "k": k}
+    if admitted is not None:
+        near["filter"] = admitted
+    return {"knn": {"vector": near}}
+
+
+def _exactly(query: NDArray[np.float32], admitted: dict[str, Any] | None) -> dict[str, Any]:
+    params = {"field": "vector", "query_value": query, "space_type": "innerproduct"}
+    return {
+        "script_score": {
+            "query": _ready(admitted),
+            "script": {"lang": "knn", "source": "knn_score", "params": params},
+        }
+    }
+
+
+def _ready(admitted: dict[str, Any] | None) -> dict[str, Any]:
+    parts = [{"term": {"state": "ready"}}, *([admitted] if admitted else [])]
+    return {"bool": {"filter": parts}}
+
+
+def _matching(ask: Ask, admitted: dict[str, Any] | None) -> int:
+    body = {"size": 0, "track_total_hits": True, "query": _ready(admitted)}
+    count: int = ask(body)["hits"]["total"]["value"]
+    return count
+
+
+def _hits(ask: Ask, query: dict[str, Any], size: int, facets: bool) -> list[dict[str, Any]]:
+    """Ids come from doc values: reading the stored `_id` of a thousand hits takes longer than
+    finding them."""
+    body = {
+        "size": size,
+        "query": query,
+        "track_total_hits": False,
+        "_source": False,
+        "stored_fields": "_none_",
+        "docvalue_fields": ["id", *(FACETS if facets else ())],
+    }
+    hits: list[dict[str, Any]] = ask(body)["hits"]["hits"]
+    return hits
+
+
+def _count(rows: list[dict[str, list[Any]]]) -> Facets:
+    counted: Facets = {}
+    for name in FACETS:
+        values = Counter(str(value) for row in rows for value in row.get(name, ()))
+        if name == "camera":
+            del values[""]
+        order = sorted(values.items(), key=lambda item: (-item[1], item[0]))
+        counted[name] = dict(order[:MAX_FACET_VALUES])
+    return counted

@@ -1,0 +1,167 @@
+"""What an index looks like: its mapping and settings, made once, checked at every start."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal
+
+from chalicelib.errors import ConfigurationError
+from chalicelib.index.opensearch.client import Client, IndexMissing, RequestRefused
+
+SCHEMA = 1
+"""Counts changes that an existing index cannot follow; kept in its mapping."""
+
+M = 16
+EF_CONSTRUCTION = 100
+"""Neighbours a node keeps, and candidates looked at to find them: Lucene's own defaults (Malkov
+and Yashunin, 2016, name them so); docs/adr/0008 has what others cost and gain."""
+
+LONGEST_KEYWORD = 8191
+"""Characters; Lucene takes terms of 32,766 bytes, and one character has up to four."""
+
+MARKED_EVERY = timedelta(hours=1)
+
+Compression = Literal["1x", "4x", "32x"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What can be chosen when an index is made. `replicas` is a number or a range such as "0-1",
+    which follows the number of nodes; `refresh` is how long a write may stay unseen by searches;
+    `compression` other than "1x" searches small vectors first and scores the finalists exactly."""
+
+    shards: int = 1
+    replicas: str = "0-1"
+    refresh: str = "1s"
+    compression: Compression = "1x"
+
+
+def write_alias(index: str) -> str:
+    """Writes go through this alias and ask for it (`require_alias`), so a write that comes after
+    the index was dropped fails, instead of making an index without a mapping."""
+    return f"{index}.writes"
+
+
+def body(dim: int, model: str, shape: Shape) -> dict[str, Any]:
+    replicas = (
+        {"auto_expand_replicas": shape.replicas}
+        if "-" in shape.replicas
+        else {"number_of_replicas": int(shape.replicas)}
+    )
+    index = {
+        "knn": True,
+        "number_of_shards": shape.shards,
+        "refresh_interval": shape.refresh,
+        **replicas,
+    }
+    return {"settings": {"index": index}, "mappings": mappings(dim, model, shape)}
+
+
+def mappings(dim: int, model: str, shape: Shape) -> dict[str, Any]:
+    keyword = {"type": "keyword", "ignore_above": LONGEST_KEYWORD}
+    kept = {"type": "keyword", "index": False, "doc_values": False}
+    number = {"type": "long"}
+    return {
+        "dynamic": "strict",
+        "_meta": {"schema": SCHEMA, "model": model, "dim": dim, "used_at": _now()},
+        "properties": {
+            **dict.fromkeys(("id", "collection", "owner", "format", "camera"), keyword),
+            **dict.fromkeys(("state", "orientation"), keyword),
+            **dict.fromkeys(("width", "height", "date", "year", "recency", "indexed"), number),
+            "location": {"type": "geo_point"},
+            **dict.fromkeys(("bucket", "key", "name", "etag", "version_id", "sha256"), kept),
+            **dict.fromkeys(("perceptual_hash", "text", "model", "form", "thumbnail_key"), kept),
+            **dict.fromkeys(("reason", "taken_at", "uploaded_at", "indexed_at"), kept),
+            **dict.fromkeys(("bytes", "decoder_version"), number | {"index": False}),
+            "vector": _vector(dim, shape),
+        },
+    }
+
+
+def _vector(dim: int, shape: Shape) -> dict[str, Any]:
+    field: dict[str, Any] = {
+        "type": "knn_vector",
+        "dimension": dim,
+        "space_type": "innerproduct",
+        "method": {
+            "name": "hnsw",
+            "engine": "lucene",
+            "parameters": {"m": M, "ef_construction": EF_CONSTRUCTION},
+        },
+    }
+    if shape.compression != "1x":
+        field |= {"mode": "on_disk", "compression_level": shape.compression}
+    return field
+
+
+def ensure(client: Client, name: str, *, dim: int, model: str, shape: Shape) -> None:
+    """Make the index, or see that the one there is of this model. Safe when many do it at once.
+
+    Raises `ConfigurationError` where it was made for other vectors or another model.
+    """
+    try:
+        found = client.call("GET", f"/{name}/_mapping")
+    except IndexMissing:
+        wanted = body(dim, model, shape) | {"aliases": {write_alias(name): {}}}
+        try:
+            client.call("PUT", f"/{name}", wanted)
+        except RequestRefused as error:
+            if "resource_already_exists_exception" not in error.message:
+                raise
+        found = client.call("GET", f"/{name}/_mapping")
+    _check(found[name]["mappings"], name, dim=dim, model=model)
+    health = {"wait_for_status": "yellow", "timeout": "30s"}
+    client.call("GET", f"/_cluster/health/{name}", params=health)
+
+
+def _check(mapping: dict[str, Any], name: str, *, dim: int, model: str) -> None:
+    about = mapping.get("_meta", {})
+    vector = mapping.get("properties", {}).get("vector", {})
+    if "schema" not in about or vector.get("type") != "knn_vector":
+        raise ConfigurationError(f"The OpenSearch index {name} was not made by this program.")
+    if about["schema"] != SCHEMA:
+        raise ConfigurationError(
+            f"The OpenSearch index {name} was made by another version of this program. Drop it "
+            "and run reconcile: it is made again from the bucket."
+        )
+    if vector["dimension"] != dim or about.get("dim") != dim:
+        raise ConfigurationError(
+            f"The OpenSearch index {name} holds vectors of {vector['dimension']} numbers; "
+            f"this model makes {dim}."
+        )
+    if about.get("model") != model:
+        raise ConfigurationError(
+            f"The OpenSearch index {name} belongs to the model {about.get('model')}, not {model}."
+        )
+
+
+class UseMark:
+    """Notes in the index, at most hourly, that somebody uses it, so that nobody drops it."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._name = name
+        self._next = 0.0
+
+    def touch(self) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + MARKED_EVERY.total_seconds()
+        about = self._client.call("GET", f"/{self._name}/_mapping")[self._name]["mappings"]["_meta"]
+        used_at = parse_mark(about)
+        if used_at is None or datetime.now(timezone.utc) - used_at > MARKED_EVERY:
+            marked = {"_meta": about | {"used_at": _now()}}
+            self._client.call("PUT", f"/{self._name}/_mapping", marked)
+
+
+def parse_mark(about: dict[str, Any]) -> datetime | None:
+    with contextlib.suppress(KeyError, ValueError, TypeError):
+        return datetime.fromisoformat(about["used_at"])
+    return None
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,308 @@
+"""`OpenSearchIndex`: the index protocol over one OpenSearch index.
+
+Searches find candidates by HNSW and score them in float32 on the server; the whole ranked set
+comes back as ids and scores, so that its order, its end and its pages are decided in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import IndexUnavailable
+from chalicelib.index.base import (
+    FACETS,
+    MAX_FACET_VALUES,
+    Facets,
+    Listing,
+    RankedSet,
+    Summary,
+    Versioned,
+    Write,
+    WriteResult,
+)
+from chalicelib.index.checks import checked_writes, unit_vector
+from chalicelib.index.opensearch import bulk, schema
+from chalicelib.index.opensearch.client import Client, encode
+from chalicelib.index.opensearch.documents import (
+    WITHOUT_VECTOR,
+    filter_query,
+    from_document,
+    leaving_out,
+    summary,
+    to_document,
+    with_states,
+)
+from chalicelib.index.opensearch.ranked import Ranked, ranked_set
+from chalicelib.index.sql import micros, recency
+from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SEARCH_PATIENCE_S = 8.0
+"""Somebody waits for the answer: better an error while they still do."""
+
+_MANY = 1000
+_SCAN = 2000
+"""Records read at a time; a window of ids holds about as many."""
+
+
+class OpenSearchIndex:
+    """`Index` for vectors [dim] of `model`, in the OpenSearch index `name`.
+
+    `at_once` makes every write wait until searches see it: for tests.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        name: str,
+        dim: int,
+        model: str,
+        shape: schema.Shape = schema.Shape(),  # noqa: B008
+        at_once: bool = False,
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._dim = dim
+        self._model = model
+        self._shape = shape
+        self._at_once = at_once
+        self._mark = schema.UseMark(client, name)
+
+    def ensure(self) -> None:
+        schema.ensure(self._client, self._name, dim=self._dim, model=self._model, shape=self._shape)
+        self._mark.touch()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def refresh(self) -> None:
+        """Let searches see everything written so far."""
+        self._client.call("POST", f"/{self._name}/_refresh")
+
+    # --- by id --------------------------------------------------------------------------------
+
+    def read(self, ids: Sequence[str]) -> dict[str, Versioned]:
+        return {
+            document["_id"]: Versioned(
+                from_document(document["_source"]),
+                (document["_seq_no"], document["_primary_term"]),
+            )
+            for document in self._documents(ids, WITHOUT_VECTOR)
+        }
+
+    def vector(self, id: str) -> NDArray[np.float32] | None:
+        import numpy as np
+
+        for document in self._documents([id], {"includes": ["vector"]}):
+            if "vector" in document["_source"]:
+                return np.array(document["_source"]["vector"], dtype=np.float32)
+        return None
+
+    def _documents(
+        self, ids: Sequence[str], source: dict[str, Any], *, patience_s: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The documents of `ids` that there are, as last written (realtime)."""
+        wanted = list(dict.fromkeys(ids))
+        for first in range(0, len(wanted), _MANY):
+            docs = [{"_id": one, "_source": source} for one in wanted[first : first + _MANY]]
+            answer = self._client.call(
+                "POST", f"/{self._name}/_mget", {"docs": docs}, patience_s=patience_s
+            )
+            for document in answer["docs"]:
+                if "error" in document:
+                    raise IndexUnavailable(
+                        f"OpenSearch could not read {document['_id']}: "
+                        f"{document['error'].get('reason', '')}."
+                    )
+                if document["found"]:
+                    yield document
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
+        records = checked_writes(writes, self._dim)
+        self._mark.touch()
+        results: list[WriteResult] = ["conflict"] * len(records)
+        # OpenSearch counts primary terms from 1 and refuses a whole request that names a lower.
+        asked = [n for n, w in enumerate(writes) if w.expected is None or w.expected[1] >= 1]
+
+        def confirm(doubtful: Sequence[int]) -> set[int]:
+            ours = {n: records[asked[n]] for n in doubtful}
+            held = self.read([record.id for record in ours.values()])
+            return {n for n, r in ours.items() if r.id in held and held[r.id].record == r}
+
+        actions = [_store_action(writes[n], records[n]) for n in asked]
+        for n, result in zip(asked, self._send(actions, confirm), strict=True):
+            results[n] = result
+        return results
+
+    def _send(self, actions: Sequence[bulk.Action], confirm: bulk.Confirm) -> list[WriteResult]:
+        alias = schema.write_alias(self._name)
+        return bulk.send(self._client, alias, actions, refresh=self._at_once, confirm=confirm)
+
+    def purge(self, deleted_before: datetime) -> int:
+        old = {"range": {"indexed": {"lt": micros(deleted_before)}}}
+        query = with_states(Filters(), ["deleted"], old)
+        went = 0
+        for hits in self._walk(query, _MANY, seq_no_primary_term=True, _source=False):
+            actions = [
+                bulk.Action(hit["_id"], encode({"delete": _condition(hit)}) + b"\n") for hit in hits
+            ]
+            went += self._send(actions, lambda _: set()).count("written")
+        return went
+
+    # --- searching ----------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: NDArray[np.float32],
+        filters: Filters,
+        *,
+        limit: int,
+        ranked: int,
+        after: tuple[float, str] | None = None,
+        leave_out: str | None = None,
+        facets: bool = False,
+    ) -> RankedSet:
+        query = unit_vector(query, self._dim, field="query")
+        self._mark.touch()
+        whole = ranked_set(
+            lambda body: self._search(body, patience_s=SEARCH_PATIENCE_S),
+            query,
+            leaving_out(filter_query(filters), leave_out),
+            ranked=ranked,
+            facets=facets,
+        )
+        hits = self._page(whole, filters, limit, after)
+        return RankedSet(hits, len(whole.places), whole.facets)
+
+    def _page(
+        self, whole: Ranked, filters: Filters, limit: int, after: tuple[float, str] | None
+    ) -> list[Hit]:
+        """The first `limit` behind `after` that still are what the search took them for: the
+        search may lag a second behind, the reading of records does not."""
+        behind = whole.behind(after)
+        hits: list[Hit] = []
+        while behind and len(hits) < limit:
+            some, behind = behind[: limit - len(hits)], behind[limit - len(hits) :]
+            found = self._documents(
+                [name for _, name in some], WITHOUT_VECTOR, patience_s=SEARCH_PATIENCE_S
+            )
+            records = {d["_id"]: from_document(d["_source"]) for d in found}
+            hits += [
+                Hit(record, score)
+                for score, name in some
+                if (record := records.get(name)) is not None
+                and record.state == "ready"
+                and filters.admits(record)
+            ]
+        return hits
+
+    def list(
+        self,
+        filters: Filters,
+        states: Sequence[State],
+        *,
+        limit: int,
+        after: tuple[datetime | None, str] | None = None,
+    ) -> Listing:
+        body: dict[str, Any] = {
+            "size": max(0, limit),
+            "query": with_states(filters, [*states]),
+            "sort": [{"recency": "asc"}, {"id": "asc"}],
+            "track_total_hits": True,
+            "_source": WITHOUT_VECTOR,
+        }
+        if after is not None:
+            body["search_after"] = [recency(after[0]), after[1]]
+        found = self._search(body, patience_s=SEARCH_PATIENCE_S)["hits"]
+        records = [from_document(hit["_source"]) for hit in found["hits"]]
+        return Listing(records, found["total"]["value"])
+
+    def counts(self) -> dict[State, int]:
+        states = {"terms": {"field": "state", "size": len(STATES)}}
+        found = self._aggregate({"match_all": {}}, {"states": states})["states"]
+        counted = {bucket["key"]: bucket["doc_count"] for bucket in found["buckets"]}
+        return {state: counted.get(state, 0) for state in STATES}
+
+    def facets(self) -> Facets:
+        order = [{"_count": "desc"}, {"_key": "asc"}]
+        values: dict[str, Any] = {
+            name: {"terms": {"field": name, "size": MAX_FACET_VALUES, "order": order}}
+            for name in FACETS
+        }
+        values["camera"]["terms"]["exclude"] = [""]
+        found = self._aggregate(with_states(Filters(), ["ready"]), values)
+        return {
+            name: {str(b["key"]): b["doc_count"] for b in found[name]["buckets"]} for name in FACETS
+        }
+
+    def _aggregate(self, query: dict[str, Any], wanted: dict[str, Any]) -> Any:
+        body = {"size": 0, "query": query, "aggs": wanted}
+        return self._search(body, patience_s=SEARCH_PATIENCE_S)["aggregations"]
+
+    # --- everything ---------------------------------------------------------------------------
+
+    def scan(self) -> Iterator[Summary]:
+        self.refresh()
+        for hits in self._walk({"match_all": {}}, _SCAN, _source=list(Summary._fields)):
+            yield from (summary(hit["_source"]) for hit in hits)
+
+    def _walk(self, query: dict[str, Any], most: int, **parts: Any) -> Iterator[Any]:
+        """The hits of `query` in lists of up to `most`, each hit once, held open by nothing.
+
+        Ids are hashes, so their first digits cut the index into windows of about one size; a
+        window is sorted by id, which never changes, so writes going on disturb nothing."""
+        total = self._client.call("POST", f"/{self._name}/_count", {"query": query})["count"]
+        digits = 0
+        while total > most * 16**digits:
+            digits += 1
+        for window in range(16**digits):
+            prefix: dict[str, Any] = (
+                {"prefix": {"id": f"{window:0{digits}x}"}} if digits else {"match_all": {}}
+            )
+            body: dict[str, Any] = {
+                "size": most,
+                "query": {"bool": {"filter": [query, prefix]}},
+                "sort": [{"id": "asc"}],
+                **parts,
+            }
+            while hits := self._search(body)["hits"]["hits"]:
+                yield hits
+                if len(hits) < most:
+                    break
+                body["search_after"] = hits[-1]["sort"]
+
+    def _search(self, body: dict[str, Any], *, patience_s: float | None = None) -> Any:
+        """Raises `IndexUnavailable` also where only some of the shards answered."""
+        answer = self._client.call(
+            "POST", f"/{self._name}/_search", body,
+            params={"allow_partial_search_results": "false"}, patience_s=patience_s,
+        )  # fmt: skip
+        if answer.get("timed_out") or answer["_shards"]["failed"]:
+            raise IndexUnavailable("A part of the index did not answer.")
+        return answer
+
+
+def _store_action(write: Write, record: ImageRecord) -> bulk.Action:
+    if write.expected is None:
+        action = {"create": {"_id": record.id}}
+    else:
+        seq_no, primary_term = write.expected
+        condition = {"if_seq_no": seq_no, "if_primary_term": primary_term}
+        action = {"index": {"_id": record.id} | condition}
+    return bulk.Action(record.id, encode(action) + b"\n" + encode(to_document(record)) + b"\n")
+
+
+def _condition(hit: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "_id": hit["_id"],
+        "if_seq_no": hit["_seq_no"],
+        "if_primary_term": hit["_primary_term"],
+    }
