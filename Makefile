@@ -9,13 +9,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
-.PHONY: help demo test check fmt lock clean bench
+.PHONY: help demo opensearch test check fmt lock clean bench
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
 
 demo: $(VENV)/demo.done  ## the whole product on this machine; ARGS='--photos DIR', ARGS='--once "a cat" --json'
 	@exec $(BIN)/python -m local $(ARGS)
+
+opensearch: $(VENV)/demo.done  ## a real OpenSearch beside the demo; ARGS='--port N', ARGS='--data DIR', ARGS='--heap 2g'
+	@exec $(BIN)/python -m local.opensearch $(ARGS)
 
 test: $(VENV)/dev.done .cache/api-zip.done  ## every test; ARGS are pytest's
 	@$(BIN)/python -m tests.needs

@@ -205,7 +205,8 @@ class OpenSearchNode:
     def _last_words(self) -> str:
         assert self.scratch
         lines = (self.scratch / _OUTPUT).read_text(errors="replace").splitlines()
-        return "\n".join(lines[-20:])
+        # Java's traces are set in.
+        return "\n".join([line for line in lines if line and not line[0].isspace()][-10:])
 
 
 def jvm_options(given: str, *, vectors: bool) -> str:
