@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_type_hints
 
 from chalicelib.errors import ConfigurationError
@@ -33,8 +33,21 @@ class Settings:
     s3_endpoint: str = ""
     """Address of an S3-compatible server, where it differs from `endpoint`."""
 
-    index: Literal["embedded"] = "embedded"
+    index: Literal["embedded", "opensearch"] = "embedded"
     index_folder: str = ""
+    opensearch_url: str = ""
+    opensearch_auth: Literal["iam", "basic", "none"] = "iam"
+    opensearch_user: str = ""
+    opensearch_password: str = field(default="", repr=False)
+    opensearch_ca_file: str = ""
+    opensearch_patience: int = 30
+    """Seconds a request is tried again where no function's end comes first."""
+    opensearch_shards: int = 1
+    opensearch_replicas: str = "0-1"
+    opensearch_refresh: str = "1s"
+    opensearch_compression: Literal["1x", "4x", "32x"] = "1x"
+    """These four are for making an index; one that is there stays as it was made."""
+
     model_folder: str = ""
     model_threads: int = 0
     """Threads for inference; 0: as many as there are processors."""

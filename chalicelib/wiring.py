@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 from chalicelib.clip import Clip, load_clip
 from chalicelib.config import Settings
@@ -22,6 +23,10 @@ from chalicelib.queue import Queue
 from chalicelib.search import Search
 from chalicelib.storage import S3Bucket
 from chalicelib.uploads import Uploads
+
+if TYPE_CHECKING:
+    from chalicelib.index.opensearch.client import Auth
+    from chalicelib.index.opensearch.client import Client as OpenSearchClient
 
 
 @dataclass(frozen=True)
@@ -107,21 +112,80 @@ def clip_of(settings: Settings) -> Clip:
 
 def index_of(settings: Settings, clip: Clip) -> Index:
     """The index of the model, made where there is none yet."""
-    from chalicelib.index.embedded import EmbeddedIndex
-
     name = naming.index_name(clip.name, clip.fingerprint)
-    index = EmbeddedIndex(
-        _index_folder(settings), dim=clip.dim, model=name.removeprefix(naming.PREFIX)
-    )
+    model = name.removeprefix(naming.PREFIX)
+    index: Index
+    if settings.index == "opensearch":
+        from chalicelib.index.opensearch import OpenSearchIndex, Shape
+
+        shape = Shape(
+            shards=settings.opensearch_shards,
+            replicas=settings.opensearch_replicas,
+            refresh=settings.opensearch_refresh,
+            compression=settings.opensearch_compression,
+        )
+        index = OpenSearchIndex(
+            _opensearch(settings),
+            name=name,
+            dim=clip.dim,
+            model=model,
+            bucket=settings.bucket,
+            shape=shape,
+        )
+    else:
+        from chalicelib.index.embedded import EmbeddedIndex
+
+        index = EmbeddedIndex(_index_folder(settings), dim=clip.dim, model=model)
     index.ensure()
     return index
 
 
 def shelf_of(settings: Settings) -> Shelf:
     """The indexes of all models, in the store that `settings` name."""
+    if settings.index == "opensearch":
+        from chalicelib.index.opensearch import OpenSearchShelf
+
+        return OpenSearchShelf(_opensearch(settings))
     from chalicelib.index.embedded_shelf import EmbeddedShelf
 
     return EmbeddedShelf(_index_folder(settings))
+
+
+def _opensearch(settings: Settings) -> OpenSearchClient:
+    from chalicelib.index.opensearch import Client
+
+    if not settings.opensearch_url:
+        raise ConfigurationError("Set IMAGES_OPENSEARCH_URL to the address of OpenSearch.")
+    return Client(
+        settings.opensearch_url,
+        auth=_opensearch_auth(settings),
+        ca_file=settings.opensearch_ca_file,
+        patience_s=settings.opensearch_patience,
+    )
+
+
+def _opensearch_auth(settings: Settings) -> Auth:
+    """SigV4 for managed domains, whose name in signatures is "es"
+    (https://docs.aws.amazon.com/opensearch-service/latest/developerguide/request-signing.html)."""
+    if settings.opensearch_auth == "none":
+        return None
+    if settings.opensearch_auth == "basic":
+        if not (settings.opensearch_user and settings.opensearch_password):
+            raise ConfigurationError(
+                "IMAGES_OPENSEARCH_AUTH=basic needs IMAGES_OPENSEARCH_USER and "
+                "IMAGES_OPENSEARCH_PASSWORD."
+            )
+        return settings.opensearch_user, settings.opensearch_password
+    from opensearchpy import Urllib3AWSV4SignerAuth
+
+    session = boto3.Session()
+    credentials, region = session.get_credentials(), settings.region or session.region_name
+    if credentials is None or not region:
+        raise ConfigurationError(
+            "IMAGES_OPENSEARCH_AUTH=iam needs AWS credentials and a region (IMAGES_REGION)."
+        )
+    signer: Auth = Urllib3AWSV4SignerAuth(credentials, region, "es")
+    return signer
 
 
 def _index_folder(settings: Settings) -> Path:
@@ -144,4 +208,7 @@ def client(service: str, settings: Settings) -> Any:
         max_pool_connections=32,
     )
     region = settings.region or None
-    return boto3.client(service, region_name=region, endpoint_url=endpoint, config=config)
+    try:
+        return boto3.client(service, region_name=region, endpoint_url=endpoint, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(f"No client for {service} can be made: {error}") from error

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import requests
 from tqdm import tqdm
 
 from chalicelib.config import MAX_BYTES
@@ -25,6 +27,9 @@ from models.cache import cache_folder
 from models.starter import build_starter
 
 SHOWN_NAMES = 3
+
+OPENSEARCH = "http://127.0.0.1:9200"
+"""Where `make opensearch` and `compose.yaml` put it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,7 +61,13 @@ def _run(options: argparse.Namespace) -> int:
     port = options.port
     if port is None:
         port = 8000 if options.once is None else 0
-    stack = Stack(options.data, model, port, log_queries=not options.no_query_log)
+    stack = Stack(
+        options.data,
+        model,
+        port,
+        log_queries=not options.no_query_log,
+        opensearch=_opensearch() if options.index == "opensearch" else "",
+    )
     with _running(stack) as (url, own):
         api = ApiClient(url)
         for folder, collection in folders:
@@ -84,6 +95,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--port", type=int, help="of page and API (8000; with --once: any free)")
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="instead of the starter model")
+    parser.add_argument(
+        "--index", choices=["embedded", "opensearch"], default="embedded",
+        help="opensearch: the one at OPENSEARCH_URL, else that of `make opensearch`",
+    )  # fmt: skip
     parser.add_argument("--once", metavar="QUERY", help="load, search, print the answer, end")
     parser.add_argument("--limit", type=int, default=20, help="answers with --once (20)")
     parser.add_argument("--json", action="store_true", help="with --once: print JSON")
@@ -92,6 +107,19 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--no-samples", action="store_true", help="leave the sample photos out")
     return parser.parse_args(arguments)
+
+
+def _opensearch() -> str:
+    """Where OpenSearch is; raises `Transient` when nothing answers there."""
+    url = os.environ.get("OPENSEARCH_URL") or OPENSEARCH
+    try:
+        requests.get(url, timeout=5).raise_for_status()
+    except requests.RequestException as error:
+        raise Transient(
+            f"No OpenSearch answers at {url}. Start one in another window: make opensearch "
+            "(or docker compose up), or name one: OPENSEARCH_URL=…"
+        ) from error
+    return url
 
 
 @contextlib.contextmanager

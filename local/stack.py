@@ -46,8 +46,16 @@ class Stack:
     """`start`, use `url`, `stop`."""
 
     def __init__(
-        self, data: Path, model: Path, port: int = 0, *, decoders: int = 2, log_queries: bool = True
+        self,
+        data: Path,
+        model: Path,
+        port: int = 0,
+        *,
+        decoders: int = 2,
+        log_queries: bool = True,
+        opensearch: str = "",
     ) -> None:
+        """`opensearch`: the address of one, in place of the embedded index."""
         self.data = DataFolder(data)
         self.url = ""
         self.s3_url = ""
@@ -60,6 +68,7 @@ class Stack:
         self._port = port
         self._decoders = decoders
         self._log_queries = log_queries
+        self._opensearch = opensearch
         self._server: Process | None = None
         self._worker: Process | None = None
         self._front: BaseWSGIServer | None = None
@@ -126,7 +135,11 @@ class Stack:
             dead_letter_queue_url=f"{queues}/{DEAD_LETTERS}",
             region=REGION,
             endpoint=self.s3_url,
+            index="opensearch" if self._opensearch else "embedded",
             index_folder=str(self.data.path / "index"),
+            opensearch_url=self._opensearch,
+            opensearch_auth="none",
+            opensearch_patience=10,
             model_folder=str(self._model.resolve()),
             decoders=self._decoders,
             log_queries=self._log_queries,

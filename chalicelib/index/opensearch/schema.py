@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -38,6 +39,17 @@ class Shape:
     refresh: str = "1s"
     compression: Compression = "1x"
 
+    def __post_init__(self) -> None:
+        wrong = {
+            "IMAGES_OPENSEARCH_REPLICAS": ("1 or 0-2", r"\d+(-(\d+|all))?", self.replicas),
+            "IMAGES_OPENSEARCH_REFRESH": ("1s or 500ms", r"\d+(ms|s|m)", self.refresh),
+        }
+        for name, (example, pattern, value) in wrong.items():
+            if not re.fullmatch(pattern, value):
+                raise ConfigurationError(f"{name} must be like {example}, not {value!r}.")
+        if self.shards < 1:
+            raise ConfigurationError("IMAGES_OPENSEARCH_SHARDS must be 1 or more.")
+
 
 def write_alias(index: str) -> str:
     """Writes go through this alias and ask for it (`require_alias`), so a write that comes after
@@ -45,7 +57,7 @@ def write_alias(index: str) -> str:
     return f"{index}.writes"
 
 
-def body(dim: int, model: str, shape: Shape) -> dict[str, Any]:
+def body(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
     replicas = (
         {"auto_expand_replicas": shape.replicas}
         if "-" in shape.replicas
@@ -57,16 +69,22 @@ def body(dim: int, model: str, shape: Shape) -> dict[str, Any]:
         "refresh_interval": shape.refresh,
         **replicas,
     }
-    return {"settings": {"index": index}, "mappings": mappings(dim, model, shape)}
+    return {"settings": {"index": index}, "mappings": mappings(dim, model, bucket, shape)}
 
 
-def mappings(dim: int, model: str, shape: Shape) -> dict[str, Any]:
+def mappings(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
     keyword = {"type": "keyword", "ignore_above": LONGEST_KEYWORD}
     kept = {"type": "keyword", "index": False, "doc_values": False}
     number = {"type": "long"}
     return {
         "dynamic": "strict",
-        "_meta": {"schema": SCHEMA, "model": model, "dim": dim, "used_at": _now()},
+        "_meta": {
+            "schema": SCHEMA,
+            "model": model,
+            "dim": dim,
+            "bucket": bucket,
+            "used_at": _now(),
+        },
         "properties": {
             **dict.fromkeys(("id", "collection", "owner", "format", "camera"), keyword),
             **dict.fromkeys(("state", "orientation"), keyword),
@@ -97,27 +115,28 @@ def _vector(dim: int, shape: Shape) -> dict[str, Any]:
     return field
 
 
-def ensure(client: Client, name: str, *, dim: int, model: str, shape: Shape) -> None:
-    """Make the index, or see that the one there is of this model. Safe when many do it at once.
+def ensure(client: Client, name: str, *, dim: int, model: str, bucket: str, shape: Shape) -> None:
+    """Make the index, or see that the one there is of this model and bucket. Safe when many do
+    it at once.
 
-    Raises `ConfigurationError` where it was made for other vectors or another model.
+    Raises `ConfigurationError` where it was made for other vectors, another model or bucket.
     """
     try:
         found = client.call("GET", f"/{name}/_mapping")
     except IndexMissing:
-        wanted = body(dim, model, shape) | {"aliases": {write_alias(name): {}}}
+        wanted = body(dim, model, bucket, shape) | {"aliases": {write_alias(name): {}}}
         try:
             client.call("PUT", f"/{name}", wanted)
         except RequestRefused as error:
             if "resource_already_exists_exception" not in error.message:
                 raise
         found = client.call("GET", f"/{name}/_mapping")
-    _check(found[name]["mappings"], name, dim=dim, model=model)
+    _check(found[name]["mappings"], name, dim=dim, model=model, bucket=bucket)
     health = {"wait_for_status": "yellow", "timeout": "30s"}
     client.call("GET", f"/_cluster/health/{name}", params=health)
 
 
-def _check(mapping: dict[str, Any], name: str, *, dim: int, model: str) -> None:
+def _check(mapping: dict[str, Any], name: str, *, dim: int, model: str, bucket: str) -> None:
     about = mapping.get("_meta", {})
     vector = mapping.get("properties", {}).get("vector", {})
     if "schema" not in about or vector.get("type") != "knn_vector":
@@ -135,6 +154,11 @@ def _check(mapping: dict[str, Any], name: str, *, dim: int, model: str) -> None:
     if about.get("model") != model:
         raise ConfigurationError(
             f"The OpenSearch index {name} belongs to the model {about.get('model')}, not {model}."
+        )
+    if about.get("bucket") != bucket:
+        raise ConfigurationError(
+            f"The OpenSearch index {name} holds the bucket {about.get('bucket')}, not {bucket}: "
+            "reconcile would throw out the one for the other. Give each an OpenSearch of its own."
         )
 
 

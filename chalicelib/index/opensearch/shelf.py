@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
+from chalicelib.errors import NotFound
+from chalicelib.index.naming import PREFIX
 from chalicelib.index.opensearch.client import Client, IndexMissing
 from chalicelib.index.opensearch.schema import parse_mark
-
-PATTERN = "images-*"
 
 
 class OpenSearchShelf:
@@ -17,16 +19,23 @@ class OpenSearchShelf:
         self._client = client
 
     def names(self) -> list[str]:
-        found = self._client.call("GET", f"/_cat/indices/{PATTERN}", params={"format": "json"})
+        found = self._client.call("GET", f"/_cat/indices/{PREFIX}*", params={"format": "json"})
         return sorted(index["index"] for index in found)
 
     def last_used(self, name: str) -> datetime | None:
-        """When a process that uses the index last said so, to the hour."""
-        try:
+        """When a process that uses the index last wrote that down, to the hour."""
+        with _named(name):
             mapping = self._client.call("GET", f"/{name}/_mapping")[name]["mappings"]
-        except IndexMissing:
-            return None
         return parse_mark(mapping.get("_meta", {}))
 
     def drop(self, name: str) -> None:
-        self._client.call("DELETE", f"/{name}")
+        with _named(name):
+            self._client.call("DELETE", f"/{name}")
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except IndexMissing as error:
+        raise NotFound(f"There is no index {name}.") from error

@@ -51,7 +51,8 @@ _SCAN = 2000
 
 
 class OpenSearchIndex:
-    """`Index` for vectors [dim] of `model`, in the OpenSearch index `name`.
+    """`Index` for vectors [dim] of `model` and the images of `bucket`, in the OpenSearch index
+    `name`.
 
     `at_once` makes every write wait until searches see it: for tests.
     """
@@ -63,19 +64,28 @@ class OpenSearchIndex:
         name: str,
         dim: int,
         model: str,
-        shape: schema.Shape = schema.Shape(),  # noqa: B008
+        bucket: str,
+        shape: schema.Shape,
         at_once: bool = False,
     ) -> None:
         self._client = client
         self._name = name
         self._dim = dim
         self._model = model
+        self._bucket = bucket
         self._shape = shape
         self._at_once = at_once
         self._mark = schema.UseMark(client, name)
 
     def ensure(self) -> None:
-        schema.ensure(self._client, self._name, dim=self._dim, model=self._model, shape=self._shape)
+        schema.ensure(
+            self._client,
+            self._name,
+            dim=self._dim,
+            model=self._model,
+            bucket=self._bucket,
+            shape=self._shape,
+        )
         self._mark.touch()
 
     def close(self) -> None:
@@ -291,9 +301,8 @@ class OpenSearchIndex:
 
 
 def _store_action(write: Write, record: ImageRecord) -> bulk.Action:
-    if write.expected is None:
-        action = {"create": {"_id": record.id}}
-    else:
+    action: dict[str, dict[str, Any]] = {"create": {"_id": record.id}}
+    if write.expected is not None:
         seq_no, primary_term = write.expected
         condition = {"if_seq_no": seq_no, "if_primary_term": primary_term}
         action = {"index": {"_id": record.id} | condition}
