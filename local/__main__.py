@@ -73,6 +73,9 @@ def _run(options: argparse.Namespace) -> int:
         for folder, collection in folders:
             _load(api, folder, collection, own)
         if options.once is not None:
+            if stack.opensearch:
+                # The answer is to know what was loaded a moment ago.
+                requests.post(f"{stack.opensearch}/images-*/_refresh", timeout=30)
             _answer(api, options)
             return 0
         until = "   (Ctrl-C ends it; your photos stay)" if own else ""

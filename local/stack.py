@@ -68,7 +68,7 @@ class Stack:
         self._port = port
         self._decoders = decoders
         self._log_queries = log_queries
-        self._opensearch = opensearch
+        self.opensearch = opensearch
         self._server: Process | None = None
         self._worker: Process | None = None
         self._front: BaseWSGIServer | None = None
@@ -135,9 +135,9 @@ class Stack:
             dead_letter_queue_url=f"{queues}/{DEAD_LETTERS}",
             region=REGION,
             endpoint=self.s3_url,
-            index="opensearch" if self._opensearch else "embedded",
+            index="opensearch" if self.opensearch else "embedded",
             index_folder=str(self.data.path / "index"),
-            opensearch_url=self._opensearch,
+            opensearch_url=self.opensearch,
             opensearch_auth="none",
             opensearch_patience=10,
             model_folder=str(self._model.resolve()),
