@@ -38,6 +38,7 @@ from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
 _MANY = 500
 _SCAN = 1000
 _MASKS = 16
+_FEW_MATCH = 4000
 
 
 class EmbeddedIndex:
@@ -49,6 +50,7 @@ class EmbeddedIndex:
         self._vectors = VectorCache(dim)
         self._masks: OrderedDict[tuple[Any, ...], NDArray[np.bool_]] = OrderedDict()
         self._masks_lock = threading.Lock()
+        self._facets: tuple[int, Facets] | None = None
 
     @property
     def path(self) -> Path:
@@ -139,7 +141,12 @@ class EmbeddedIndex:
 
     def facets(self) -> Facets:
         with self._database.reading() as db:
-            return counted(map(Alike._make, db.execute(sql.ALIKE.format("state = 'ready'"))))
+            (seq,) = db.execute("SELECT seq FROM meta").fetchone()
+            known = self._facets
+            if known is None or known[0] != seq:
+                groups = db.execute(sql.ALIKE.format("state = 'ready'"))
+                known = self._facets = (seq, counted(map(Alike._make, groups)))
+        return {facet: dict(values) for facet, values in known[1].items()}
 
     def scan(self) -> Iterator[Summary]:
         last = 0
@@ -175,15 +182,22 @@ class EmbeddedIndex:
         after: tuple[datetime | None, str] | None = None,
     ) -> Listing:
         conditions, values = sql.where(filters)
-        matching = f"FROM images WHERE state IN ({sql.marks(len(states))}){conditions}"
+        matching = f"state IN ({sql.marks(len(states))}){conditions}"
         values = [*states, *values]
         with self._database.reading() as db:
-            (total,) = db.execute(f"SELECT count(*) {matching}", values).fetchone()
+            (total,) = db.execute(
+                f"SELECT count(*) FROM images WHERE {matching}", values
+            ).fetchone()
+            if total <= _FEW_MATCH:
+                # Found by an index that holds all that filters look at, then put in order. More
+                # are come across soon enough on the way from the newest to the oldest.
+                matching = f"num IN (SELECT num FROM images WHERE {matching})"
             if after is not None:
                 matching += " AND (recency, id) > (?, ?)"
                 values += [sql.recency(after[0]), after[1]]
             bodies = db.execute(
-                f"SELECT body {matching} ORDER BY recency, id LIMIT ?", [*values, max(0, limit)]
+                f"SELECT body FROM images WHERE {matching} ORDER BY recency, id LIMIT ?",
+                [*values, max(0, limit)],
             ).fetchall()
         return Listing([sql.from_body(body) for (body,) in bodies], total)
 

@@ -35,7 +35,7 @@ IMAGES = """CREATE TABLE images (
 VECTORS = "CREATE TABLE vectors (num INTEGER PRIMARY KEY, vector BLOB NOT NULL)"
 INDEXES = {
     "images_by_seq": "seq",
-    "images_by_recency": "recency, id",
+    "images_by_recency": "state, recency, id",
     # These two hold all that filters and facets look at, so that bodies are never read for them;
     # the first begins with the columns that facets group by.
     "images_by_collection": "state, collection, year, camera, format, owner, date, width, height,"

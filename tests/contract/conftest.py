@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from index_helpers import DIM
-from index_stores import STORES, OpenStore
+from index_stores import STORES, Store
 
 from chalicelib.index import ranking, vectors
 from chalicelib.index.base import Index
@@ -15,15 +15,20 @@ from chalicelib.index.embedded import EmbeddedIndex
 
 
 @pytest.fixture(params=STORES.values(), ids=STORES.keys())
-def open_store(request: pytest.FixtureRequest) -> OpenStore:
-    """Opens an index that keeps its things in the folder it is given."""
-    store: OpenStore = request.param
-    return store
+def store(request: pytest.FixtureRequest) -> Store:
+    given: Store = request.param
+    return given
 
 
 @pytest.fixture
-def index(open_store: OpenStore, tmp_path: Path) -> Iterator[Index]:
-    index = open_store(tmp_path)
+def tolerance(store: Store) -> float:
+    """How far scores of the store may be off the true ones."""
+    return store.tolerance
+
+
+@pytest.fixture
+def index(store: Store, tmp_path: Path) -> Iterator[Index]:
+    index = store.open(tmp_path)
     index.ensure()
     yield index
     index.close()

@@ -7,16 +7,25 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from chalicelib.index.base import Index, Version, Write
+from chalicelib.index.base import (
+    FACETS,
+    MAX_FACET_VALUES,
+    Facet,
+    Facets,
+    Index,
+    Version,
+    Write,
+)
 from chalicelib.records import Filters, Hit, ImageRecord
 
 DIM = 8
@@ -114,6 +123,84 @@ def true_order(
         score = math.fsum(a * b for a, b in pairs)
         scored.append((-round(score, 6) + 0.0, name))
     return sorted(scored)
+
+
+def scores_of(hits: Sequence[Hit]) -> list[float]:
+    return [hit.score for hit in hits]
+
+
+def close_to(scores: Sequence[float], tolerance: float) -> Any:
+    """Equal to scores that are each at most `tolerance` off; to none but these where it is 0."""
+    return pytest.approx(list(scores), rel=0, abs=tolerance)
+
+
+def disagreements(
+    hits: Sequence[Hit],
+    truth: Sequence[tuple[float, str]],
+    tolerance: float,
+    *,
+    ranked: int | None = None,
+) -> list[str]:
+    """What is wrong with `hits` as the best `ranked` (None: all) of `truth`, one sentence each.
+
+    `truth` is the `true_order` of all that was admitted. Where `tolerance` is 0 the two must be
+    the same to the last digit. Elsewhere each score may be off by it; the order is that of the
+    store's own scores, and images may change places over the end of the ranked set whose scores
+    are too near to it to tell.
+    """
+    cut = len(truth) if ranked is None else min(ranked, len(truth))
+    given = [(-hit.score + 0.0, hit.record.id) for hit in hits]
+    expected = list(truth[:cut])
+    if tolerance == 0:
+        return [] if given == expected else [f"{given} is not {expected}"]
+    scores = {name: score for score, name in truth}
+    wrong = [f"{name} has no place here" for _, name in given if name not in scores]
+    wrong += [
+        f"the score of {name} is {-score}, not {-scores[name]}"
+        for score, name in given
+        if name in scores and abs(score - scores[name]) > tolerance
+    ]
+    if len(given) != cut:
+        wrong.append(f"{len(given)} images, not {cut}")
+    if given != sorted(given):
+        wrong.append("not in the order of their scores and ids")
+    names, best = {name for _, name in given}, {name for _, name in expected}
+    if len(names) != len(given):
+        wrong.append("an image is there twice")
+    # One may be too high by the tolerance while the other is too low by it.
+    wrong += [
+        f"{name} is on the wrong side of the end"
+        for name in names ^ best
+        if name in scores and abs(scores[name] - expected[-1][0]) > 2 * tolerance
+    ]
+    return wrong
+
+
+def facet_values(record: ImageRecord) -> dict[Facet, str]:
+    """What each facet counts `record` under."""
+    values: dict[Facet, str] = {"collection": record.collection, "format": record.format}
+    if record.camera:
+        values["camera"] = record.camera
+    if (moment := record.taken_at or record.uploaded_at) is not None:
+        values["year"] = str(moment.astimezone(timezone.utc).year)
+    return values
+
+
+def true_facets(records: Iterable[ImageRecord]) -> dict[Facet, list[tuple[str, int]]]:
+    """(value, how many have it) of each facet, in the order they must come in."""
+    known = [facet_values(record) for record in records]
+    facets: dict[Facet, list[tuple[str, int]]] = {}
+    for facet in FACETS:
+        values = [each[facet] for each in known if facet in each]
+        counts = [(value, values.count(value)) for value in set(values)]
+        facets[facet] = sorted(counts, key=lambda item: (-item[1], item[0]))[:MAX_FACET_VALUES]
+    return facets
+
+
+def in_order(facets: Facets | None) -> dict[Facet, list[tuple[str, int]]]:
+    """`facets` so that comparing them compares their order too."""
+    assert facets is not None
+    return {facet: list(values.items()) for facet, values in facets.items()}
 
 
 def later(**parts: int) -> datetime:

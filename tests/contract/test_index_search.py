@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
-
 import numpy as np
 import pytest
 from index_helpers import (
@@ -12,12 +10,14 @@ from index_helpers import (
     NOW,
     QUERY,
     bare,
+    close_to,
+    disagreements,
     ids,
-    later,
     name_of,
     put,
     random_units,
     ready,
+    scores_of,
     search_ids,
     toward,
     true_order,
@@ -30,15 +30,15 @@ from chalicelib.records import Filters
 
 
 def test_an_empty_index_answers_with_nothing(index: Index) -> None:
-    assert index.search(QUERY, ANY, limit=10, ranked=10) == ([], 0)
-    assert index.search(QUERY, Filters(owner="x"), limit=10, ranked=10) == ([], 0)
+    assert index.search(QUERY, ANY, limit=10, ranked=10) == ([], 0, None)
+    assert index.search(QUERY, Filters(owner="x"), limit=10, ranked=10) == ([], 0, None)
 
 
-def test_answers_run_from_the_best_score(index: Index) -> None:
+def test_answers_run_from_the_best_score(index: Index, tolerance: float) -> None:
     put(index, ready(1, toward(0.2)), ready(2, toward(0.9)), ready(3, toward(-0.5)))
     found = index.search(QUERY, ANY, limit=10, ranked=10)
     assert ids(found.hits) == [name_of(2), name_of(1), name_of(3)]
-    assert [hit.score for hit in found.hits] == [0.9, 0.2, -0.5]
+    assert scores_of(found.hits) == close_to([0.9, 0.2, -0.5], tolerance)
     assert found.total == 3
 
 
@@ -47,9 +47,13 @@ def test_ties_are_ordered_by_id(index: Index) -> None:
     assert search_ids(index) == sorted(name_of(n) for n in range(30))
 
 
-def test_scores_that_differ_behind_the_sixth_decimal_are_ties(index: Index) -> None:
+def test_scores_that_differ_behind_the_sixth_decimal_are_ties(
+    index: Index, tolerance: float
+) -> None:
     put(index, *(ready(n, toward(0.5 + n * 1e-8)) for n in range(20)))
-    assert search_ids(index) == sorted(name_of(n) for n in range(20))
+    hits = index.search(QUERY, ANY, limit=20, ranked=20).hits
+    ties = sorted((-0.5, name_of(n)) for n in range(20))
+    assert disagreements(hits, ties, tolerance) == []
 
 
 def test_only_ready_images_are_found(index: Index) -> None:
@@ -64,55 +68,6 @@ def test_an_overwritten_vector_counts_at_once(index: Index) -> None:
     assert search_ids(index) == [name_of(1), name_of(2)]
 
 
-def shelf(index: Index) -> None:
-    """Six images that differ in everything filters look at."""
-    day = datetime(2024, 3, 10, tzinfo=timezone.utc)
-    east = timezone(timedelta(hours=9))
-    put(
-        index,
-        ready(1, collection="a", owner="ann", format="jpeg", taken_at=day),
-        ready(2, collection="a", owner="bob", format="png", taken_at=day + timedelta(days=1)),
-        ready(3, collection="b", owner="ann", format="png", taken_at=None, uploaded_at=day),
-        ready(4, collection="", owner="", format="gif", taken_at=None, uploaded_at=None),
-        ready(5, collection="A", owner="bob", taken_at=datetime(2024, 3, 11, 8, 59, tzinfo=east)),
-        ready(6, collection="a", taken_at=day + timedelta(days=1, microseconds=-1)),
-    )
-
-
-@pytest.mark.parametrize(
-    ("filters", "expected"),
-    [
-        ({"collection": "a"}, {1, 2, 6}),
-        ({"collection": ""}, {4}),
-        ({"collection": "none"}, set()),
-        ({"owner": "ann"}, {1, 3}),
-        ({"owner": ""}, {4, 6}),
-        ({"format": "png"}, {2, 3}),
-        ({"date_from": date(2024, 3, 11)}, {2}),
-        ({"date_from": date(2024, 3, 10)}, {1, 2, 3, 5, 6}),
-        ({"date_to": date(2024, 3, 10)}, {1, 3, 5, 6}),
-        ({"date_to": datetime(2024, 3, 10)}, {1, 3}),
-        ({"date_from": date(2024, 3, 10), "date_to": date(2024, 3, 10)}, {1, 3, 5, 6}),
-        ({"date_from": datetime(2024, 3, 10, 0, 0, 0, 1), "date_to": date(2024, 3, 11)}, {2, 5, 6}),
-        ({"collection": "a", "owner": "ann"}, {1}),
-        ({"collection": "a", "owner": "bob", "format": "png", "date_from": date(2024, 1, 1)}, {2}),
-        ({"collection": "a", "format": "webp"}, set()),
-    ],
-)
-def test_filters_admit_what_they_say_alone_and_together(
-    index: Index, filters: dict[str, object], expected: set[int]
-) -> None:
-    shelf(index)
-    admitted = Filters.model_validate(filters)
-    names = {name_of(n) for n in expected}
-    found = index.search(QUERY, admitted, limit=10, ranked=10)
-    assert set(ids(found.hits)) == names
-    assert found.total == len(names)
-    listing = index.list(admitted, ["ready"], limit=10)
-    assert {record.id for record in listing.records} == names
-    assert listing.total == len(names)
-
-
 def test_a_filter_that_keeps_one_in_a_thousand_still_fills_the_page(index: Index) -> None:
     put(
         index,
@@ -124,16 +79,6 @@ def test_a_filter_that_keeps_one_in_a_thousand_still_fills_the_page(index: Index
     assert found.total == 3
 
 
-def test_a_filter_follows_what_is_written_after_it_was_first_used(index: Index) -> None:
-    put(index, *(ready(n) for n in range(10)))
-    ann = Filters(owner="ann")
-    assert search_ids(index, ann) == []
-    put(index, ready(3, owner="ann"))
-    assert search_ids(index, ann) == [name_of(3)]
-    put(index, ready(3, owner="bob"), ready(4, owner="ann"))
-    assert search_ids(index, ann) == [name_of(4)]
-
-
 def test_the_ranked_set_is_limited_to_the_best(index: Index) -> None:
     put(index, *(ready(n, toward(1 - n / 100)) for n in range(50)))
     best = [name_of(n) for n in range(12)]
@@ -142,7 +87,7 @@ def test_the_ranked_set_is_limited_to_the_best(index: Index) -> None:
     assert ids(walk(index, QUERY, limit=5, ranked=12)) == best
     last = walk(index, QUERY, limit=5, ranked=12)[-1]
     end = index.search(QUERY, ANY, limit=5, ranked=12, after=(last.score, last.record.id))
-    assert end == ([], 12)
+    assert end == ([], 12, None)
 
 
 def test_a_page_larger_than_the_ranked_set_is_cut_to_it(index: Index) -> None:
@@ -162,7 +107,7 @@ def test_the_image_left_out_takes_no_part(index: Index) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100, 1000])
-def test_pages_join_into_exactly_the_true_order(index: Index, limit: int) -> None:
+def test_pages_join_into_the_true_order(index: Index, tolerance: float, limit: int) -> None:
     """Many exact ties, and neighbours far closer than float32 arithmetic can tell apart."""
     rng = np.random.default_rng(1)
     near = unit([1] * DIM) + rng.standard_normal((500, DIM)) * 2e-6
@@ -171,9 +116,9 @@ def test_pages_join_into_exactly_the_true_order(index: Index, limit: int) -> Non
     named = {name_of(n): row for n, row in enumerate(rows)}
     put(index, *(ready(n, row) for n, row in enumerate(rows)))
     query = unit([1] * (DIM - 1) + [0.9])
-    expected = true_order(named, query)[: 30 if limit == 1 else 600]
-    hits = walk(index, query, limit=limit, ranked=len(expected))
-    assert [(-hit.score + 0.0, hit.record.id) for hit in hits] == expected
+    ranked = 30 if limit == 1 else 600
+    hits = walk(index, query, limit=limit, ranked=ranked)
+    assert disagreements(hits, true_order(named, query), tolerance, ranked=ranked) == []
 
 
 def test_paging_has_no_gaps_or_repeats_while_other_images_come_and_go(index: Index) -> None:
@@ -196,12 +141,7 @@ def test_paging_has_no_gaps_or_repeats_while_other_images_come_and_go(index: Ind
 def test_a_cursor_that_names_no_image_still_marks_a_place(index: Index) -> None:
     put(index, *(ready(n, toward(0.5)) for n in range(10)))
     names = sorted(name_of(n) for n in range(10))
-    assert search_ids(index, after=(0.5, names[3])) == names[4:]
+    (score,) = {hit.score for hit in index.search(QUERY, ANY, limit=10, ranked=10).hits}
+    assert search_ids(index, after=(score, names[3])) == names[4:]
     assert search_ids(index, after=(0.6, "")) == names
     assert search_ids(index, after=(0.4, "")) == []
-
-
-def test_dates_are_compared_to_the_microsecond(index: Index) -> None:
-    put(index, ready(1, taken_at=NOW), ready(2, taken_at=later(microseconds=1)))
-    assert search_ids(index, Filters(date_to=NOW)) == [name_of(1)]
-    assert search_ids(index, Filters(date_from=later(microseconds=1))) == [name_of(2)]
