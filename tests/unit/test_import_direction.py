@@ -29,6 +29,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "chalicelib.verdicts",
+        "chalicelib.compare",
+        "chalicelib.dropping",
         "chalicelib.uploads",
         "chalicelib.ingest",
         "chalicelib.search",
