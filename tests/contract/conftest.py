@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 from index_helpers import DIM
-from index_stores import STORES, Store
+from index_stores import STORES, Store, opensearch
 
 from chalicelib.index import ranking, vectors
 from chalicelib.index.base import Index
 from chalicelib.index.embedded import EmbeddedIndex
 
 
-@pytest.fixture(params=STORES.values(), ids=STORES.keys())
+@pytest.fixture(params=[*STORES, "opensearch"])
 def store(request: pytest.FixtureRequest) -> Store:
-    given: Store = request.param
-    return given
+    if request.param == "opensearch":
+        return opensearch(request.getfixturevalue("opensearch_node").url)
+    return STORES[request.param]
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from chalicelib.log import SERVICE
 logger = Logger(service=SERVICE, child=True)
 logging.getLogger("opensearch").setLevel(logging.CRITICAL)  # what matters of it is logged here
 
-RETRIED = frozenset({429, 502, 503, 504})
-"""Too busy, or a node on its way out or in: the same request may succeed later."""
+RETRIED = frozenset({408, 429, 502, 503, 504})
+"""Too slow, too busy, or a node on its way out or in: the same request may succeed later."""
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0

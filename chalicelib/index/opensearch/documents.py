@@ -37,7 +37,7 @@ def to_document(record: ImageRecord) -> Document:
     document["recency"] = recency(record.uploaded_at)
     document["indexed"] = micros(record.indexed_at)
     if record.date is not None:
-        document |= {"date": micros(record.date), "year": record.year}
+        document |= {"date": micros(record.date), "year": str(record.year)}
     if record.orientation is not None:
         document["orientation"] = record.orientation
     if record.vector is not None:

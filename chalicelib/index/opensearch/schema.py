@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
-from chalicelib.errors import ConfigurationError
+from aws_lambda_powertools import Logger
+
+from chalicelib.errors import ConfigurationError, IntellisenseError
 from chalicelib.index.opensearch.client import Client, IndexMissing, RequestRefused
+from chalicelib.log import SERVICE
+
+logger = Logger(service=SERVICE, child=True)
 
 SCHEMA = 1
 """Counts changes that an existing index cannot follow; kept in its mapping."""
@@ -87,8 +92,8 @@ def mappings(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
         },
         "properties": {
             **dict.fromkeys(("id", "collection", "owner", "format", "camera"), keyword),
-            **dict.fromkeys(("state", "orientation"), keyword),
-            **dict.fromkeys(("width", "height", "date", "year", "recency", "indexed"), number),
+            **dict.fromkeys(("state", "orientation", "year"), keyword),
+            **dict.fromkeys(("width", "height", "date", "recency", "indexed"), number),
             "location": {"type": "geo_point"},
             **dict.fromkeys(("bucket", "key", "name", "etag", "version_id", "sha256"), kept),
             **dict.fromkeys(("perceptual_hash", "text", "model", "form", "thumbnail_key"), kept),
@@ -174,6 +179,13 @@ class UseMark:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + MARKED_EVERY.total_seconds()
+        try:
+            self._mark()
+        except IntellisenseError as error:
+            # A search is worth more than its mark; a role may also be allowed to read only.
+            logger.warning("index not marked as used", index=self._name, reason=error.message)
+
+    def _mark(self) -> None:
         about = self._client.call("GET", f"/{self._name}/_mapping")[self._name]["mappings"]["_meta"]
         used_at = parse_mark(about)
         if used_at is None or datetime.now(timezone.utc) - used_at > MARKED_EVERY:
