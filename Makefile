@@ -38,6 +38,10 @@ bench: $(VENV)/dev.done  ## every figure the README quotes
 	@PYTHONPATH=. $(BIN)/python bench/one_machine.py
 	@PYTHONPATH=. $(BIN)/python bench/index_embedded.py --n 10000 100000 250000
 
+N ?= 100000
+bench-index: $(VENV)/dev.done  ## OpenSearch beside the embedded index: speed, recall, size; N=1000000
+	@PYTHONPATH=. $(BIN)/python bench/index_opensearch.py --n $(N)
+
 lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hashes
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt local/requirements.in -o local/requirements.txt
