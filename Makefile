@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
-.PHONY: help demo opensearch test check fmt lock clean bench
+.PHONY: help demo opensearch test check fmt lock clean bench bench-index
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
