@@ -13,7 +13,7 @@ from chalicelib.auth import Caller, identify
 from chalicelib.errors import IntellisenseError, InvalidRequest, NotFound
 from chalicelib.library import MAX_IDS, ListRequest
 from chalicelib.log import SERVICE
-from chalicelib.records import STATES, SearchRequest, image_id
+from chalicelib.records import STATES, Filters, SearchRequest, image_id
 from chalicelib.uploads import ImageUpload, UploadsRequest
 
 if TYPE_CHECKING:
@@ -28,8 +28,11 @@ app = api.Application(app_name=SERVICE, configure_logs=False)
 app.register_middleware(api.shape_errors, "http")
 
 FILTERS = {
-    name: f"filters.{name}" for name in ("collection", "owner", "date_from", "date_to", "format")
+    name: f"filters.{name}"
+    for name in Filters.model_fields
+    if name not in ("all_of", "any_of", "none_of")
 }
+"""Those that fit into a query string, and their place in a request."""
 
 
 def services() -> Services:
@@ -105,7 +108,7 @@ def get_images() -> dict[str, Any]:
             field="state",
         )
     fields = {"limit": "limit", "cursor": "cursor", **FILTERS}
-    request = api.parse_query(ListRequest, query, fields)
+    request = api.parse_query(ListRequest, api.with_place(query), fields)
     records, cursor, total = services().library.list(
         request.model_copy(update={"states": tuple(states)})
     )
@@ -177,11 +180,11 @@ def redirect_to(bucket: Bucket, key: str, *, save_as: str = "") -> Response:
 @app.route("/search", methods=["GET"])
 @api.answers
 def get_search() -> dict[str, Any]:
-    fields = {"q": "text", "limit": "limit", "cursor": "cursor", **FILTERS}
+    fields = {"q": "text", "limit": "limit", "cursor": "cursor", "facets": "facets", **FILTERS}
     query = app.query()
     if "q" not in query:
         raise InvalidRequest("Say what to look for: /search?q=a+cat.", field="q")
-    return answer_search(api.parse_query(SearchRequest, query, fields))
+    return answer_search(api.parse_query(SearchRequest, api.with_place(query), fields))
 
 
 @app.route("/search", methods=["POST"])
@@ -193,7 +196,7 @@ def post_search() -> dict[str, Any]:
 def answer_search(request: SearchRequest) -> dict[str, Any]:
     page = services().search.search(request, owner=caller().owner)
     items = images_json(hit.record for hit in page.items)
-    return {
+    answer: dict[str, Any] = {
         "items": [
             {**item, "score": hit.score} for item, hit in zip(items, page.items, strict=True)
         ],
@@ -202,6 +205,9 @@ def answer_search(request: SearchRequest) -> dict[str, Any]:
         "timings_ms": page.timings_ms,
         "model": page.model,
     }
+    if page.facets is not None:
+        answer["facets"] = page.facets
+    return answer
 
 
 @app.route("/stats", methods=["GET"])
@@ -212,6 +218,7 @@ def get_stats() -> dict[str, Any]:
     counts = known.index.counts()
     answer: dict[str, Any] = {
         "images": {state: counts[state] for state in STATES if state != "deleted"},
+        "facets": known.index.facets(),
         "model": known.search.model(),
     }
     if known.queue:

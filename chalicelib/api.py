@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from chalicelib import deadline
 from chalicelib.errors import IntellisenseError, InvalidRequest
 from chalicelib.log import SERVICE
-from chalicelib.records import ImageRecord
+from chalicelib.records import ImageRecord, Near
 
 logger = Logger(service=SERVICE, child=True)
 
@@ -141,7 +141,25 @@ def parse_body(model: type[Model], request: Request) -> Model:
         raise _invalid(error, {}) from error
 
 
-def parse_query(model: type[Model], query: Mapping[str, str], fields: dict[str, str]) -> Model:
+def with_place(query: Mapping[str, str]) -> dict[str, Any]:
+    """`query` with its "near" taken apart. Raises `InvalidRequest`."""
+    if "near" not in query:
+        return dict(query)
+    given = query["near"].split(",")
+    try:
+        place = dict(zip(Near.model_fields, given, strict=True))
+        Near.model_validate_strings(place)
+    except ValueError as error:
+        raise InvalidRequest(
+            "A place is latitude, longitude and a distance in kilometres, such as"
+            " near=48.14,11.58,5: -90 to 90 and -180 to 180 degrees, more than 0 and at most"
+            " 20,100 km.",
+            field="near",
+        ) from error
+    return {**query, "near": place}
+
+
+def parse_query(model: type[Model], query: Mapping[str, Any], fields: dict[str, str]) -> Model:
     """The query string as `model`. `fields` maps each parameter to its path in the model
     ("q" → "text", "format" → "filters.format"); others are refused. Raises `InvalidRequest`."""
     values: dict[str, Any] = {}
@@ -167,15 +185,22 @@ _SENTENCES = {
     "string_too_long": "At most {max_length} characters.",
     "string_too_short": "At least {min_length} characters.",
     "greater_than_equal": "Must be {ge} or more.",
+    "greater_than": "Must be more than {gt}.",
     "less_than_equal": "Must be {le} or less.",
+    "finite_number": "Must be a finite number.",
+    "float_type": "Must be a number.",
     "too_long": "At most {max_length} of these.",
     "too_short": "At least {min_length} of these.",
     "int_parsing": "Must be a whole number.",
     "int_type": "Must be a whole number.",
+    "int_from_float": "Must be a whole number.",
+    "bool_parsing": "Must be true or false.",
+    "bool_type": "Must be true or false.",
     "string_type": "Must be text.",
     "string_pattern_mismatch": "Not of the right form.",
     "literal_error": "Must be one of {expected}.",
     "list_type": "Must be a list.",
+    "tuple_type": "Must be a list.",
     "model_type": "Must be an object, {{…}}.",
     "datetime_type": "Must be a day or time in ISO 8601, such as 2024-05-31.",
 }

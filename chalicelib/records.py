@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from chalicelib.index.base import Facets
+
 State = Literal["ready", "rejected", "archived", "deleted"]
 STATES: tuple[State, ...] = ("ready", "rejected", "archived", "deleted")
 
@@ -273,12 +275,14 @@ Words = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_not_b
 
 
 class SearchRequest(Wire):
-    """What to look for: exactly one of `text`, `image` (base64 or data URL) or `id`."""
+    """What to look for: exactly one of `text`, `image` (base64 or data URL) or `id`; with
+    `facets` the answer also says what the images of the ranked set have in common."""
 
     text: Words | None = None
     image: str | None = None
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
     filters: Filters = Filters()
+    facets: bool = False
     limit: Annotated[int, Field(ge=1, le=200)] = 20
     cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
 
@@ -303,11 +307,13 @@ class Page:
     """One page of an answer.
 
     `total` counts the ranked set (at most `MAX_RANKED`) or, for listings, all that match.
-    `timings_ms` gives milliseconds by part.
+    `facets` are of that whole set, where they were asked for. `timings_ms` gives milliseconds
+    by part.
     """
 
     items: tuple[Hit, ...]
     next_cursor: str | None
     total: int | None
+    facets: Facets | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)

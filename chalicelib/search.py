@@ -80,6 +80,7 @@ class Search:
             ranked=MAX_RANKED,
             after=after,
             leave_out=request.id,
+            facets=request.facets,
         )
         done = time.perf_counter()
         last = ranked.hits[-1] if len(ranked.hits) == request.limit else None
@@ -87,6 +88,7 @@ class Search:
             items=tuple(ranked.hits),
             next_cursor=write_cursor(request, self._encoder.fingerprint, last) if last else None,
             total=ranked.total,
+            facets=ranked.facets,
             timings_ms={
                 "embed": round((embedded - started) * 1000, 2),
                 "index": round((done - embedded) * 1000, 2),
@@ -165,5 +167,5 @@ def read_cursor(request: SearchRequest, model: str) -> tuple[float, str] | None:
 
 
 def _search_mark(request: SearchRequest, model: str) -> str:
-    asked = request.model_dump_json(exclude={"limit", "cursor"})
+    asked = request.model_dump_json(exclude={"limit", "cursor", "facets"})
     return hashlib.sha256(f"{model}\n{asked}".encode()).hexdigest()[:12]

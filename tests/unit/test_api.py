@@ -28,6 +28,7 @@ from chalicelib.uploads import MAX_BASE64, Uploads
 from tests.fakes.encoding import DIM, FakeDecoders
 from tests.fakes.library import FakeLibrary
 from tests.unit.logs import captured
+from tests.unit.sentences import faults
 from tests.unit.test_search import record
 
 HOST = "photos.example.com"
@@ -51,7 +52,7 @@ class SwitchedIndex(MemoryIndex):
 
     def __getattribute__(self, name: str) -> Any:
         down = super().__getattribute__("down")
-        if down and name in ("read", "search", "list", "counts", "vector"):
+        if down and name in ("read", "search", "list", "counts", "facets", "vector"):
             return self._refuse
         return super().__getattribute__(name)
 
@@ -186,6 +187,30 @@ WRONG_QUERIES: list[tuple[str, dict[str, str], str | None]] = [
     ("/search", {"q": "x", "collection": "c" * 201}, "collection"),
     ("/search", {"q": "x", "owner": "o" * 201}, "owner"),
     ("/search", {"q": "x", "cursor": "c" * 501}, "cursor"),
+    ("/search", {"q": "x", "camera": "c" * 201}, "camera"),
+    ("/search", {"q": "x", "orientation": "upright"}, "orientation"),
+    ("/search", {"q": "x", "min_width": "0"}, "min_width"),
+    ("/search", {"q": "x", "min_height": "1.5"}, "min_height"),
+    ("/search", {"q": "x", "min_height": "1000001"}, "min_height"),
+    ("/search", {"q": "x", "facets": "maybe"}, "facets"),
+    ("/search", {"q": "x", "facets": ""}, "facets"),
+    ("/search", {"q": "x", "any_of": "[]"}, "any_of"),
+    ("/search", {"q": "x", "near": ""}, "near"),
+    ("/search", {"q": "x", "near": "48.1"}, "near"),
+    ("/search", {"q": "x", "near": "48.1,11.5"}, "near"),
+    ("/search", {"q": "x", "near": "48.1,11.5,10,1"}, "near"),
+    ("/search", {"q": "x", "near": "48.1,11.5,"}, "near"),
+    ("/search", {"q": "x", "near": "48.1;11.5;10"}, "near"),
+    ("/search", {"q": "x", "near": "north,south,10"}, "near"),
+    ("/search", {"q": "x", "near": "91,11.5,10"}, "near"),
+    ("/search", {"q": "x", "near": "48.1,181,10"}, "near"),
+    ("/search", {"q": "x", "near": "48.1,11.5,0"}, "near"),
+    ("/search", {"q": "x", "near": "48.1,11.5,30000"}, "near"),
+    ("/search", {"q": "x", "near": "nan,11.5,10"}, "near"),
+    ("/search", {"q": "x", "near": "48.1,11.5,inf"}, "near"),
+    ("/images", {"near": "48.1,11.5"}, "near"),
+    ("/images", {"orientation": "upright"}, "orientation"),
+    ("/images", {"facets": "true"}, "facets"),
     ("/search", {"q": "x", "color": "red"}, "color"),
     ("/search", {"q": "x", "text": "y"}, "text"),
     ("/search", {"q": "x", "filters": "{}"}, "filters"),
@@ -210,6 +235,12 @@ def test_a_wrong_parameter_is_named(
     site: Site, path: str, query: dict[str, str], field: str | None
 ) -> None:
     assert site.get(path, **query).error == (400, "invalid_request", field)
+
+
+def test_a_wrong_place_is_told_what_a_place_is(site: Site) -> None:
+    message = site.get("/search", q="x", near="Munich").json["error"]["message"]
+    assert "near=48.14,11.58,5" in message
+    assert faults(message) == []
 
 
 def test_days_the_wrong_way_round_are_refused(site: Site) -> None:
@@ -253,6 +284,70 @@ WRONG_SEARCHES: list[tuple[Any, str, str | None]] = [
     ({"text": "a", "filters": {"date_from": "x"}}, "invalid_request", "filters.date_from"),
     ({"text": "a", "filters": {"date_from": 1700000000}}, "invalid_request", "filters.date_from"),
     ({"text": "a", "filters": {"date_to": True}}, "invalid_request", "filters.date_to"),
+    ({"text": "a", "facets": 1}, "invalid_request", "facets"),
+    ({"text": "a", "facets": "true"}, "invalid_request", "facets"),
+    ({"text": "a", "filters": {"orientation": "up"}}, "invalid_request", "filters.orientation"),
+    ({"text": "a", "filters": {"min_width": "9"}}, "invalid_request", "filters.min_width"),
+    ({"text": "a", "filters": {"min_width": 1.5}}, "invalid_request", "filters.min_width"),
+    ({"text": "a", "filters": {"near": "48,11,10"}}, "invalid_request", "filters.near"),
+    ({"text": "a", "filters": {"near": [48, 11, 10]}}, "invalid_request", "filters.near"),
+    (
+        {"text": "a", "filters": {"near": {"lat": 91, "lon": 0, "km": 1}}},
+        "invalid_request",
+        "filters.near.lat",
+    ),
+    (
+        {"text": "a", "filters": {"near": {"lat": 1, "lon": 0, "km": 0}}},
+        "invalid_request",
+        "filters.near.km",
+    ),
+    (
+        {"text": "a", "filters": {"near": {"lat": 1, "lon": "0", "km": 1}}},
+        "invalid_request",
+        "filters.near.lon",
+    ),
+    (
+        b'{"text":"a","filters":{"near":{"lat":1e999,"lon":0,"km":1}}}',
+        "invalid_request",
+        "filters.near.lat",
+    ),
+    (
+        {"text": "a", "filters": {"near": {"lat": 1, "lon": 0}}},
+        "invalid_request",
+        "filters.near.km",
+    ),
+    ({"text": "a", "filters": {"any_of": []}}, "invalid_request", "filters.any_of"),
+    ({"text": "a", "filters": {"any_of": {}}}, "invalid_request", "filters.any_of"),
+    ({"text": "a", "filters": {"none_of": [7]}}, "invalid_request", "filters.none_of.0"),
+    (
+        {"text": "a", "filters": {"any_of": [{"format": "svg"}]}},
+        "invalid_request",
+        "filters.any_of.0.format",
+    ),
+    (
+        {"text": "a", "filters": {"all_of": [{}, {"none_of": [{"date_to": "x"}]}]}},
+        "invalid_request",
+        "filters.all_of.1.none_of.0.date_to",
+    ),
+    (
+        {
+            "text": "a",
+            "filters": {"any_of": [{"date_from": "2024-02-01", "date_to": "2024-01-31"}]},
+        },
+        "invalid_request",
+        "filters.any_of.0",
+    ),
+    ({"text": "a", "filters": {"any_of": [{}] * 50}}, "invalid_request", "filters"),
+    (
+        {"text": "a", "filters": {"any_of": [{"any_of": [{"any_of": [{"any_of": [{}]}]}]}]}},
+        "invalid_request",
+        "filters",
+    ),
+    (
+        b'{"text":"a","filters":' + b'{"any_of":[' * 500 + b"{}" + b"]}" * 500 + b"}",
+        "invalid_request",
+        None,
+    ),
     ([], "invalid_request", None),
     ("text", "invalid_request", None),
     (b"", "invalid_request", None),
@@ -626,10 +721,71 @@ def test_get_and_post_search_answer_alike(site: Site) -> None:
     posted = site.call("POST", "/search", body).json
     del got["timings_ms"], posted["timings_ms"]
     assert got == posted
-    assert set(got) == {"items", "next_cursor", "total", "model"}
+    assert set(got) == {"items", "next_cursor", "total", "model"}, "facets only where asked for"
     assert (got["total"], got["items"][0]["key"]) == (4, "7")
     assert got["items"][0]["score"] == pytest.approx(1, abs=1e-5)
     assert got["next_cursor"] is not None
+
+
+def test_facets_are_answered_where_they_are_asked_for(site: Site) -> None:
+    site.fill(9)
+    expected = {
+        "collection": {"even": 5, "odd": 4},
+        "year": {"2024": 9},
+        "camera": {},
+        "format": {"png": 9},
+    }
+    first = site.get("/search", q="a cat", limit="5", facets="true").json
+    assert first["facets"] == expected
+    later = site.get(
+        "/search", q="a cat", limit="5", facets="true", cursor=first["next_cursor"]
+    ).json
+    assert (len(later["items"]), later["facets"]) == (4, expected)
+    assert "facets" not in site.get("/search", q="a cat", facets="false").json
+    posted = site.call("POST", "/search", {"text": "a cat", "facets": True}).json
+    assert posted["facets"] == expected
+    without = site.call("POST", "/search", {"text": "a cat", "facets": False}).json
+    assert "facets" not in without
+
+
+def test_filters_within_filters_are_posted(site: Site) -> None:
+    site.fill(9)
+    filters = {
+        "all_of": [{"any_of": [{"collection": "odd"}, {"date_to": "2024-01-01"}]}],
+        "none_of": [{"date_from": "2024-01-08"}],
+    }
+    answer = site.call("POST", "/search", {"text": "x", "filters": filters}).json
+    assert sorted(item["key"] for item in answer["items"]) == ["0", "1", "3", "5"]
+
+
+@pytest.mark.parametrize(
+    ("query", "keys"),
+    [
+        ({"camera": "X100"}, "1"),
+        ({"camera": ""}, "23"),
+        ({"orientation": "landscape"}, "1"),
+        ({"orientation": "portrait", "min_height": "400"}, "2"),
+        ({"min_width": "300"}, "12"),
+        ({"min_width": "301"}, "1"),
+        ({"near": "48.1,11.5,60"}, "1"),
+        ({"near": " 48.1, 11.5, 10000 "}, "12"),
+        ({"near": "48.1,11.5,0.5"}, ""),
+        ({"near": "-33.9,151.2,60", "camera": ""}, ""),
+        ({"near": "40.7,-74,60"}, "2"),
+    ],
+)
+def test_cameras_sizes_and_places_filter_search_and_listing(
+    site: Site, query: dict[str, str], keys: str
+) -> None:
+    made = [
+        record(1, camera="X100", width=400, height=300, location=Location(48.137, 11.576)),
+        record(2, width=300, height=400, location=Location(40.713, -74.006)),
+        record(3),
+    ]
+    site.index.write([Write(each, None) for each in made])
+    for answer in (site.get("/search", q="x", **query), site.get("/images", **query)):
+        assert sorted(item["key"] for item in answer.json["items"]) == list(keys)
+        assert answer.json["total"] == len(keys)
 
 
 def test_search_pages_are_walked_over_http(site: Site) -> None:
@@ -744,6 +900,12 @@ def test_stats_count_images_and_what_waits(site: Site) -> None:
     site.index.write([Write(record(9, state="deleted", vector=None), None)])
     assert site.get("/stats").json == {
         "images": {"ready": 3, "rejected": 0, "archived": 0},
+        "facets": {
+            "collection": {"even": 2, "odd": 1},
+            "year": {"2024": 3},
+            "camera": {},
+            "format": {"png": 3},
+        },
         "queue": {"waiting": 3, "in_flight": 1},
         "dead_letters": {"waiting": 2},
         "model": {"name": "fake", "fingerprint": "fake0001", "dim": DIM},
@@ -752,7 +914,7 @@ def test_stats_count_images_and_what_waits(site: Site) -> None:
 
 def test_without_queues_stats_and_health_leave_them_out(monkeypatch: pytest.MonkeyPatch) -> None:
     site = serve(Site(with_queues=False), monkeypatch)
-    assert set(site.get("/stats").json) == {"images", "model"}
+    assert set(site.get("/stats").json) == {"images", "facets", "model"}
     assert set(site.get("/health").json["checks"]) == {"bucket", "index"}
 
 

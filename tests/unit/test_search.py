@@ -127,6 +127,37 @@ def test_filters_narrow_the_set_and_the_total() -> None:
     assert {hit.record.collection for hit in page.items} == {"odd"}
 
 
+def test_filters_within_filters_narrow_the_set() -> None:
+    filters = {
+        "any_of": [{"collection": "odd"}, {"date_from": "2024-01-21"}],
+        "none_of": [{"date_from": "2024-01-24", "collection": "odd"}],
+    }
+    page = searching().search(text(filters=filters, limit=200))
+    assert {int(hit.record.key) for hit in page.items} == {*range(1, 23, 2), 20, 22, 24}
+
+
+def test_facets_come_where_they_are_asked_for_on_every_page_alike() -> None:
+    service = searching()
+    assert service.search(text(limit=10)).facets is None
+    cursor = None
+    for _ in range(3):
+        page = service.search(text(limit=10, cursor=cursor, facets=True))
+        assert page.facets == {
+            "collection": {"even": 13, "odd": 12},
+            "year": {"2024": 25},
+            "camera": {},
+            "format": {"png": 25},
+        }
+        cursor = page.next_cursor
+    assert cursor is None
+
+
+def test_facets_are_of_what_the_filters_admit() -> None:
+    page = searching().search(text(limit=1, facets=True, filters={"collection": "odd"}))
+    assert page.facets is not None
+    assert page.facets["collection"] == {"odd": 12}
+
+
 def test_the_page_says_which_model_answered_and_how_long_each_part_took() -> None:
     page = searching().search(text())
     assert page.model == {"name": "fake", "fingerprint": "fake0001", "dim": DIM}
@@ -208,6 +239,7 @@ def first_cursor() -> str:
         {"filters": {"collection": "even", "date_from": "2024-01-04"}},
         {"filters": {"collection": "even", "date_from": "2024-01-03", "format": "png"}},
         {"filters": {"collection": "even", "date_from": "2024-01-03", "owner": ""}},
+        {"filters": {"any_of": [{"collection": "even", "date_from": "2024-01-03"}]}},
         {"text": None, "id": record(3).id},
         {"text": None, "image": "QUJD"},
     ],
@@ -229,6 +261,14 @@ def test_a_later_page_may_have_another_size() -> None:
     request = FIRST.model_copy(update={"cursor": first_cursor(), "limit": 200})
     whole = searching().search(FIRST.model_copy(update={"limit": 200}))
     assert ids(searching().search(request)) == ids(whole)[2:]
+
+
+def test_a_later_page_may_ask_for_facets_and_the_next_not() -> None:
+    request = FIRST.model_copy(update={"cursor": first_cursor(), "facets": True})
+    second = searching().search(request)
+    plain = searching().search(request.model_copy(update={"facets": False}))
+    assert (ids(second), second.next_cursor) == (ids(plain), plain.next_cursor)
+    assert second.facets is not None
 
 
 def _forged(*parts: Any) -> str:
@@ -349,6 +389,17 @@ def test_the_query_log_says_what_was_asked_and_what_came_of_it(log: Lines) -> No
     assert line["timings_ms"] == page.timings_ms
     assert line["owner"] == "arn:aws:iam::123456789012:user/anna"
     assert line["later_page"] is False
+
+
+def test_the_query_log_has_filters_within_filters(log: Lines) -> None:
+    filters = {
+        "min_width": 100,
+        "near": {"lat": 48.1, "lon": 11.5, "km": 10.0},
+        "any_of": [{"camera": "X100"}, {"none_of": [{"format": "png"}]}],
+    }
+    searching(log_queries=True).search(text(filters=filters))
+    (line,) = log()
+    assert line["filters"] == filters
 
 
 def test_the_query_log_tells_later_pages_apart(log: Lines) -> None:
