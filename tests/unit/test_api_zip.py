@@ -62,7 +62,7 @@ print(json.dumps({{"heavy": heavy, "from": sorted({{
 """
 
 
-@pytest.mark.parametrize("module", ["app", "chalicelib.wiring"])
+@pytest.mark.parametrize("module", ["app", "chalicelib.wiring", "chalicelib.index.opensearch"])
 def test_the_package_imports_and_loads_nothing_heavy(package: Path, module: str) -> None:
     loaded = run(package, f"import {module}\n{LOADED}")
     assert loaded == {"heavy": [], "from": []}
