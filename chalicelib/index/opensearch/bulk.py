@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib import deadline
@@ -34,12 +33,8 @@ Confirm = Callable[[Sequence[int]], set[int]]
 """Which of these actions are in the index already, as we sent them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One line or two of a bulk request."""
-
-    id: str
-    lines: bytes
+Action = bytes
+"""The one line or two that say it in a bulk request."""
 
 
 class _Item:
@@ -80,11 +75,11 @@ def _chunks(items: Sequence[_Item], most: int = MOST_BYTES) -> Iterator[list[_It
     chunk: list[_Item] = []
     size = 0
     for item in items:
-        if chunk and size + len(item.action.lines) > most:
+        if chunk and size + len(item.action) > most:
             yield chunk
             chunk, size = [], 0
         chunk.append(item)
-        size += len(item.action.lines)
+        size += len(item.action)
     if chunk:
         yield chunk
 
@@ -133,7 +128,7 @@ def _request(client: Client, alias: str, items: list[_Item], refresh: bool) -> A
             item.unsure = True
 
     params = {"require_alias": "true", "refresh": "true" if refresh else "false"}
-    lines = b"".join(item.action.lines for item in items)
+    lines = b"".join(item.action for item in items)
     return client.call("POST", f"/{alias}/_bulk", lines, params=params, on_retry=unsure)
 
 

@@ -161,9 +161,7 @@ class OpenSearchIndex:
         query = with_states(Filters(), ["deleted"], old)
         went = 0
         for hits in self._walk(query, _MANY, seq_no_primary_term=True, _source=False):
-            actions = [
-                bulk.Action(hit["_id"], encode({"delete": _condition(hit)}) + b"\n") for hit in hits
-            ]
+            actions = [encode({"delete": _condition(hit)}) + b"\n" for hit in hits]
             went += self._send(actions, lambda _: set()).count("written")
         return went
 
@@ -306,7 +304,7 @@ def _store_action(write: Write, record: ImageRecord) -> bulk.Action:
         seq_no, primary_term = write.expected
         condition = {"if_seq_no": seq_no, "if_primary_term": primary_term}
         action = {"index": {"_id": record.id} | condition}
-    return bulk.Action(record.id, encode(action) + b"\n" + encode(to_document(record)) + b"\n")
+    return encode(action) + b"\n" + encode(to_document(record)) + b"\n"
 
 
 def _condition(hit: dict[str, Any]) -> dict[str, Any]:
