@@ -18,11 +18,12 @@ from chalicelib.index.base import Refused, WriteResult
 from chalicelib.index.opensearch.client import (
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
-    RETRIED,
     BodyTooLarge,
     Client,
-    IndexMissing,
     blocked,
+    is_block,
+    may_pass,
+    missing,
 )
 
 MOST_BYTES = 5 * 1024 * 1024
@@ -107,7 +108,7 @@ def _send_chunk(
         again = [
             (item, reason)
             for item, said in zip(items, answer["items"], strict=True)
-            if (reason := _judge(item, next(iter(said.values())), results))
+            if (reason := _judge(client, item, next(iter(said.values())), results))
         ]
         if not again:
             return
@@ -132,7 +133,9 @@ def _request(client: Client, alias: str, items: list[_Item], refresh: bool) -> A
     return client.call("POST", f"/{alias}/_bulk", lines, params=params, on_retry=unsure)
 
 
-def _judge(item: _Item, said: Mapping[str, Any], results: dict[int, WriteResult]) -> str:
+def _judge(
+    client: Client, item: _Item, said: Mapping[str, Any], results: dict[int, WriteResult]
+) -> str:
     """Note the result of one item; the reason where it must be sent again."""
     status = said["status"]
     if status in (200, 201):
@@ -143,11 +146,13 @@ def _judge(item: _Item, said: Mapping[str, Any], results: dict[int, WriteResult]
         return ""
     error = said.get("error", {})
     kind, reason = str(error.get("type", "")), str(error.get("reason", ""))
-    if kind == "cluster_block_exception":
+    if is_block(status, kind):
         raise blocked(reason)
+    if status in (401, 403):
+        raise client.sign_in_refused(status, reason or kind)
     if status == 404:
-        raise IndexMissing(f"The index is not there (any more): {reason}.")
-    if status in RETRIED:
+        raise missing(reason)
+    if may_pass(status):
         item.unsure = True
         return f"{status} {reason or kind}"
     cause = error.get("caused_by", {}).get("reason", "")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
+import ssl
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import orjson
 from aws_lambda_powertools import Logger
@@ -20,9 +23,6 @@ from chalicelib.log import SERVICE
 
 logger = Logger(service=SERVICE, child=True)
 logging.getLogger("opensearch").setLevel(logging.CRITICAL)  # what matters of it is logged here
-
-RETRIED = frozenset({408, 429, 502, 503, 504})
-"""Too slow, too busy, or a node on its way out or in: the same request may succeed later."""
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
@@ -51,7 +51,10 @@ class RequestRefused(ConfigurationError):
 
 class _Orjson(JSONSerializer):
     def loads(self, s: str) -> Any:
-        return orjson.loads(s)
+        try:
+            return orjson.loads(s)
+        except ValueError as error:
+            raise exceptions.SerializationError(s) from error
 
     def dumps(self, data: Any) -> Any:
         return data if isinstance(data, bytes) else encode(data)
@@ -69,11 +72,7 @@ class Client:
         self, url: str, *, auth: Auth = None, ca_file: str = "", patience_s: float = 30.0
     ) -> None:
         """`patience_s`: how long a request is tried again where no deadline comes first."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(
-                f"The address of OpenSearch must be like https://host, not {url!r}."
-            )
+        parts, port = _parts_of(url)
         secure = parts.scheme == "https"
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self.patience_s = patience_s
@@ -81,7 +80,7 @@ class Client:
             hosts=[
                 {
                     "host": parts.hostname,
-                    "port": parts.port or (443 if secure else 80),
+                    "port": port or (443 if secure else 80),
                     "url_prefix": parts.path.strip("/"),
                 }
             ],
@@ -120,10 +119,17 @@ class Client:
         while True:
             timeout = min(REQUEST_S, max(0.5, end - time.monotonic()))
             try:
-                return self._transport.perform_request(
+                answer = self._transport.perform_request(
                     method, path, params=dict(params or {}), body=body, timeout=timeout,
                     headers={"content-type": _type_of(path)},
                 )  # fmt: skip
+                if isinstance(answer, dict | list):
+                    return answer
+                raise exceptions.SerializationError(answer)
+            except exceptions.SerializationError as error:
+                raise IndexUnavailable(
+                    f"What answers at {self.url} does not speak like OpenSearch: no JSON."
+                ) from error
             except exceptions.TransportError as error:
                 reason = self._reason(error)
                 wait = random.uniform(0, pause)
@@ -140,32 +146,50 @@ class Client:
     def _reason(self, error: exceptions.TransportError) -> str:
         """What went wrong, where trying again may help; raises our own error where not."""
         status = error.status_code
-        if isinstance(error, exceptions.SSLError):
+        if isinstance(error, exceptions.SSLError) and not _broke_off(error):
             raise ConfigurationError(
                 f"No secure connection to OpenSearch at {self.url}: {_short(error.error)}. "
                 "IMAGES_OPENSEARCH_CA_FILE names the certificate to trust."
             ) from error
         if not isinstance(status, int):
             return "no connection" if status == "N/A" else "no answer in time"
-        kind, why = str(error.error), _short(_cause(error.info))
-        if is_block(kind, why):
+        kind, why = _cause(error.info)
+        why = _short(why) or _phrase(status)
+        if is_block(status, kind):
             raise blocked(why) from error
-        if status in RETRIED:
-            return f"{status} {why or kind}"
+        if may_pass(status):
+            return f"{status} {why}"
         if status in (401, 403):
-            raise ConfigurationError(
-                f"OpenSearch at {self.url} refused the sign-in ({status} {why or kind})."
-            ) from error
+            raise self.sign_in_refused(status, why) from error
         if status == 404:
-            raise IndexMissing(f"OpenSearch at {self.url}: {why or kind}.") from error
+            raise missing(why) from error
         if status == 413:
             raise BodyTooLarge("OpenSearch takes only smaller requests.") from error
-        raise RequestRefused(f"OpenSearch refused a request ({status}): {why or kind}.") from error
+        raise RequestRefused(
+            f"OpenSearch refused a request ({status} {kind or _phrase(status)}): {why}."
+        ) from error
+
+    def sign_in_refused(self, status: int, why: str) -> ConfigurationError:
+        return ConfigurationError(f"OpenSearch at {self.url} refused the sign-in ({status} {why}).")
 
 
-def is_block(kind: str, reason: str) -> bool:
-    """Whether the cluster has closed the index to writes, as it does when its disk is full."""
-    return "cluster_block_exception" in (kind, reason.partition(":")[0])
+def may_pass(status: int) -> bool:
+    """Too slow, too busy, or a node on its way out or in: the same request may succeed later."""
+    return status in (408, 429) or status >= 500
+
+
+def is_block(status: int, kind: str) -> bool:
+    """Whether the cluster has closed the index to writes, as it does when its disk is full. One
+    that is about to start or to choose a leader says the same with 503, and soon stops."""
+    return kind == "cluster_block_exception" and status != 503
+
+
+def missing(reason: str) -> IndexMissing:
+    return IndexMissing(f"The index is not there (any more): {reason}.")
+
+
+def is_missing(error: Mapping[str, Any]) -> bool:
+    return error.get("type") == "index_not_found_exception"
 
 
 def blocked(reason: str) -> IndexUnavailable:
@@ -175,15 +199,40 @@ def blocked(reason: str) -> IndexUnavailable:
     )
 
 
-def _cause(info: Any) -> str:
-    """The innermost reason of an error answer, or its text."""
+def _parts_of(url: str) -> tuple[SplitResult, int | None]:
+    """(all parts, the port), of an address that a client can be made for."""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return parts, parts.port
+    # What stands before the @ may be a password.
+    shown = url.rpartition("@")[2]
+    raise ConfigurationError(f"The address of OpenSearch must be like https://host, not {shown!r}.")
+
+
+def _broke_off(error: exceptions.SSLError) -> bool:
+    """Whether the connection ended in mid-handshake, as that of a server on its way out does."""
+    causes = getattr(error.info, "args", ())
+    return any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) for cause in causes)
+
+
+def _cause(info: Any) -> tuple[str, str]:
+    """(kind, reason) of an error answer, the innermost; empty where it gives none. What stands
+    before the domain (a gateway, the check of signatures) has a form of its own, or none."""
     if not isinstance(info, dict):
-        return str(info or "")
-    error = info.get("error", info)
+        return "", ""
+    error = info.get("error") or info.get("message") or info.get("Message") or ""
     if not isinstance(error, dict):
-        return str(error)
+        return "", str(error).rstrip(".")
     inner = error.get("caused_by") or (error.get("root_cause") or [error])[0]
-    return f"{inner.get('type', error.get('type'))}: {inner.get('reason', '')}"
+    kind = str(inner.get("type") or error.get("type") or "")
+    return kind, str(inner.get("reason") or kind).rstrip(".")
+
+
+def _phrase(status: int) -> str:
+    with contextlib.suppress(ValueError):
+        return HTTPStatus(status).phrase
+    return "unknown status"
 
 
 def _short(reason: object) -> str:
