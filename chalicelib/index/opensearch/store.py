@@ -24,7 +24,7 @@ from chalicelib.index.base import (
 )
 from chalicelib.index.checks import checked_writes, unit_vector
 from chalicelib.index.opensearch import bulk, schema
-from chalicelib.index.opensearch.client import Client, encode
+from chalicelib.index.opensearch.client import Client, encode, is_missing, missing
 from chalicelib.index.opensearch.documents import (
     WITHOUT_VECTOR,
     filter_query,
@@ -125,13 +125,24 @@ class OpenSearchIndex:
                 "POST", f"/{self._name}/_mget", {"docs": docs}, patience_s=patience_s
             )
             for document in answer["docs"]:
-                if "error" in document:
+                if error := document.get("error"):
+                    if is_missing(error):
+                        raise missing(error.get("reason", ""))
                     raise IndexUnavailable(
-                        f"OpenSearch could not read {document['_id']}: "
-                        f"{document['error'].get('reason', '')}."
+                        f"OpenSearch could not read {document['_id']}: {error.get('reason', '')}."
                     )
                 if document["found"]:
                     yield document
+
+    def _still(self, records: Sequence[ImageRecord]) -> list[ImageRecord]:
+        """Those of `records` that are in the state they were found in."""
+        found = self._documents(
+            [record.id for record in records],
+            {"includes": ["state"]},
+            patience_s=SEARCH_PATIENCE_S,
+        )
+        states = {document["_id"]: document["_source"]["state"] for document in found}
+        return [record for record in records if states.get(record.id) == record.state]
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -162,7 +173,13 @@ class OpenSearchIndex:
         went = 0
         for hits in self._walk(query, _MANY, seq_no_primary_term=True, _source=False):
             actions = [encode({"delete": _condition(hit)}) + b"\n" for hit in hits]
-            went += self._send(actions, lambda _: set()).count("written")
+            names = [hit["_id"] for hit in hits]
+
+            def confirm(doubtful: Sequence[int], names: list[str] = names) -> set[int]:
+                held = self.read([names[n] for n in doubtful])
+                return {n for n in doubtful if names[n] not in held}
+
+            went += self._send(actions, confirm).count("written")
         return went
 
     # --- searching ----------------------------------------------------------------------------
@@ -221,7 +238,6 @@ class OpenSearchIndex:
         after: tuple[datetime | None, str] | None = None,
     ) -> Listing:
         body: dict[str, Any] = {
-            "size": max(0, limit),
             "query": with_states(filters, [*states]),
             "sort": [{"recency": "asc"}, {"id": "asc"}],
             "track_total_hits": True,
@@ -229,9 +245,16 @@ class OpenSearchIndex:
         }
         if after is not None:
             body["search_after"] = [recency(after[0]), after[1]]
-        found = self._search(body, patience_s=SEARCH_PATIENCE_S)["hits"]
-        records = [from_document(hit["_source"]) for hit in found["hits"]]
-        return Listing(records, found["total"]["value"])
+        records: list[ImageRecord] = []
+        total = None
+        while True:
+            body["size"] = max(0, min(limit - len(records), _MANY))
+            found = self._search(body, patience_s=SEARCH_PATIENCE_S)["hits"]
+            total = found["total"]["value"] if total is None else total
+            records += self._still([from_document(hit["_source"]) for hit in found["hits"]])
+            if len(records) >= limit or len(found["hits"]) < body["size"]:
+                return Listing(records, total)
+            body["search_after"] = found["hits"][-1]["sort"]
 
     def counts(self) -> dict[State, int]:
         states = {"terms": {"field": "state", "size": len(STATES)}}
