@@ -181,7 +181,7 @@ class Filters(Wire):
     orientation: Orientation | None = None
     min_width: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     min_height: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    camera: Annotated[str, StringConstraints(max_length=200)] | None = None
+    camera: Annotated[str, StringConstraints(max_length=300)] | None = None
     near: Near | None = None
     all_of: Annotated[tuple[Filters, ...], Field(min_length=1)] | None = None
     any_of: Annotated[tuple[Filters, ...], Field(min_length=1)] | None = None
