@@ -24,18 +24,21 @@ class OpenSearchShelf:
 
     def last_used(self, name: str) -> datetime | None:
         """When a process that uses the index last wrote that down, to the hour."""
-        with _named(name):
+        with self._known(name):
             mapping = self._client.call("GET", f"/{name}/_mapping")[name]["mappings"]
         return parse_mark(mapping.get("_meta", {}))
 
     def drop(self, name: str) -> None:
-        with _named(name):
+        with self._known(name):
             self._client.call("DELETE", f"/{name}")
 
-
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    try:
-        yield
-    except IndexMissing as error:
-        raise NotFound(f"There is no index {name}.") from error
+    @contextmanager
+    def _known(self, name: str) -> Iterator[None]:
+        """Asked for by its whole name: OpenSearch would take `images-*` and `_all` too."""
+        unknown = f"There is no index {name}."
+        if name not in self.names():
+            raise NotFound(unknown)
+        try:
+            yield
+        except IndexMissing as error:
+            raise NotFound(unknown) from error
