@@ -32,6 +32,7 @@ from chalicelib.index.checks import checked_writes, unit_vector
 from chalicelib.index.database import Database
 from chalicelib.index.facets import Alike, counted
 from chalicelib.index.ranking import best_page, page_behind
+from chalicelib.index.times import micros, recency
 from chalicelib.index.vectors import Snapshot, VectorCache
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
 
@@ -165,7 +166,7 @@ class EmbeddedIndex:
 
     def purge(self, deleted_before: datetime) -> int:
         old = "state = 'deleted' AND indexed < ?"
-        moment = (sql.micros(deleted_before),)
+        moment = (micros(deleted_before),)
         with self._database.writing() as db:
             (last,) = db.execute(f"SELECT max(seq) FROM images WHERE {old}", moment).fetchone()
             if last is None:
@@ -194,7 +195,7 @@ class EmbeddedIndex:
                 matching = f"num IN (SELECT num FROM images WHERE {matching})"
             if after is not None:
                 matching += " AND (recency, id) > (?, ?)"
-                values += [sql.recency(after[0]), after[1]]
+                values += [recency(after[0]), after[1]]
             bodies = db.execute(
                 f"SELECT body FROM images WHERE {matching} ORDER BY recency, id LIMIT ?",
                 [*values, max(0, limit)],

@@ -21,7 +21,7 @@ from chalicelib.index.base import (
 from chalicelib.index.checks import checked_writes, unit_vector
 from chalicelib.index.facets import Alike, counted
 from chalicelib.index.ranking import exact_scores
-from chalicelib.index.sql import recency
+from chalicelib.index.times import recency
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
 
 if TYPE_CHECKING:

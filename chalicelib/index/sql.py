@@ -7,9 +7,10 @@ import json
 import math
 import re
 from dataclasses import fields
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
+from chalicelib.index.times import micros, recency
 from chalicelib.records import EARTH_RADIUS_KM, Filters, ImageRecord, Location, Near
 
 SCHEMA = 2
@@ -61,8 +62,6 @@ ALIKE = (
 )
 """The groups that facets are counted from."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_NEVER = 2**62
 _FIELDS = tuple(f.name for f in fields(ImageRecord) if f.name != "vector")
 _TIMES = ("indexed_at", "taken_at", "uploaded_at")
 
@@ -73,16 +72,6 @@ def file_name(model: str) -> str:
     if plain != model:
         plain += "-" + hashlib.sha256(model.encode()).hexdigest()[:8]
     return f"images-{plain}.sqlite"
-
-
-def micros(moment: datetime) -> int:
-    """Microseconds since 1970 in UTC, exactly."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def recency(uploaded_at: datetime | None) -> int:
-    """Rises from the newest upload to the oldest; records without a time come last."""
-    return _NEVER if uploaded_at is None else -micros(uploaded_at)
 
 
 def to_row(record: ImageRecord) -> tuple[Any, ...]:

@@ -46,7 +46,11 @@ class BodyTooLarge(IndexUnavailable):
 
 
 class RequestRefused(ConfigurationError):
-    """The server understood the request and will never do it."""
+    """The server understood the request and will never do it; `kind` is its name for why."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class _Orjson(JSONSerializer):
@@ -165,9 +169,7 @@ class Client:
             raise missing(why) from error
         if status == 413:
             raise BodyTooLarge("OpenSearch takes only smaller requests.") from error
-        raise RequestRefused(
-            f"OpenSearch refused a request ({status} {kind or _phrase(status)}): {why}."
-        ) from error
+        raise RequestRefused(f"OpenSearch refused a request ({status}): {why}.", kind) from error
 
     def sign_in_refused(self, status: int, why: str) -> ConfigurationError:
         return ConfigurationError(f"OpenSearch at {self.url} refused the sign-in ({status} {why}).")

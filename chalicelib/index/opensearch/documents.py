@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.index.base import Summary
-from chalicelib.index.sql import micros, recency
+from chalicelib.index.times import micros, recency
 from chalicelib.records import Filters, ImageRecord, Location, State
 
 Document = dict[str, Any]

@@ -133,7 +133,7 @@ def ensure(client: Client, name: str, *, dim: int, model: str, bucket: str, shap
         try:
             client.call("PUT", f"/{name}", wanted)
         except RequestRefused as error:
-            if "resource_already_exists_exception" not in error.message:
+            if error.kind != "resource_already_exists_exception":
                 raise
         found = client.call("GET", f"/{name}/_mapping")
     _check(found[name]["mappings"], name, dim=dim, model=model, bucket=bucket)

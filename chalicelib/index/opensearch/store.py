@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import IndexUnavailable
 from chalicelib.index.base import (
     FACETS,
     MAX_FACET_VALUES,
@@ -24,7 +23,7 @@ from chalicelib.index.base import (
 )
 from chalicelib.index.checks import checked_writes, unit_vector
 from chalicelib.index.opensearch import bulk, schema
-from chalicelib.index.opensearch.client import Client, encode, is_missing, missing
+from chalicelib.index.opensearch.client import Client, encode
 from chalicelib.index.opensearch.documents import (
     WITHOUT_VECTOR,
     filter_query,
@@ -35,19 +34,16 @@ from chalicelib.index.opensearch.documents import (
     with_states,
 )
 from chalicelib.index.opensearch.ranked import Ranked, ranked_set
-from chalicelib.index.sql import micros, recency
+from chalicelib.index.opensearch.requests import MANY, SEARCH_PATIENCE_S, Requests
+from chalicelib.index.times import micros, recency
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SEARCH_PATIENCE_S = 8.0
-"""Somebody waits for the answer: better an error while they still do."""
-
-_MANY = 1000
 _SCAN = 2000
-"""Records read at a time; a window of ids holds about as many."""
+"""Summaries read at a time; a window of ids holds about as many."""
 
 
 class OpenSearchIndex:
@@ -75,6 +71,7 @@ class OpenSearchIndex:
         self._bucket = bucket
         self._shape = shape
         self._at_once = at_once
+        self._ask = Requests(client, name)
         self._mark = schema.UseMark(client, name)
 
     def ensure(self) -> None:
@@ -93,7 +90,7 @@ class OpenSearchIndex:
 
     def refresh(self) -> None:
         """Let searches see everything written so far."""
-        self._client.call("POST", f"/{self._name}/_refresh")
+        self._ask.refresh()
 
     # --- by id --------------------------------------------------------------------------------
 
@@ -103,46 +100,16 @@ class OpenSearchIndex:
                 from_document(document["_source"]),
                 (document["_seq_no"], document["_primary_term"]),
             )
-            for document in self._documents(ids, WITHOUT_VECTOR)
+            for document in self._ask.documents(ids, WITHOUT_VECTOR)
         }
 
     def vector(self, id: str) -> NDArray[np.float32] | None:
         import numpy as np
 
-        for document in self._documents([id], {"includes": ["vector"]}):
+        for document in self._ask.documents([id], {"includes": ["vector"]}):
             if "vector" in document["_source"]:
                 return np.array(document["_source"]["vector"], dtype=np.float32)
         return None
-
-    def _documents(
-        self, ids: Sequence[str], source: dict[str, Any], *, patience_s: float | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """The documents of `ids` that there are, as last written (realtime)."""
-        wanted = list(dict.fromkeys(ids))
-        for first in range(0, len(wanted), _MANY):
-            docs = [{"_id": one, "_source": source} for one in wanted[first : first + _MANY]]
-            answer = self._client.call(
-                "POST", f"/{self._name}/_mget", {"docs": docs}, patience_s=patience_s
-            )
-            for document in answer["docs"]:
-                if error := document.get("error"):
-                    if is_missing(error):
-                        raise missing(error.get("reason", ""))
-                    raise IndexUnavailable(
-                        f"OpenSearch could not read {document['_id']}: {error.get('reason', '')}."
-                    )
-                if document["found"]:
-                    yield document
-
-    def _still(self, records: Sequence[ImageRecord]) -> list[ImageRecord]:
-        """Those of `records` that are in the state they were found in."""
-        found = self._documents(
-            [record.id for record in records],
-            {"includes": ["state"]},
-            patience_s=SEARCH_PATIENCE_S,
-        )
-        states = {document["_id"]: document["_source"]["state"] for document in found}
-        return [record for record in records if states.get(record.id) == record.state]
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -171,7 +138,7 @@ class OpenSearchIndex:
         old = {"range": {"indexed": {"lt": micros(deleted_before)}}}
         query = with_states(Filters(), ["deleted"], old)
         went = 0
-        for hits in self._walk(query, _MANY, seq_no_primary_term=True, _source=False):
+        for hits in self._ask.walk(query, MANY, seq_no_primary_term=True, _source=False):
             actions = [encode({"delete": _condition(hit)}) + b"\n" for hit in hits]
             names = [hit["_id"] for hit in hits]
 
@@ -198,7 +165,7 @@ class OpenSearchIndex:
         query = unit_vector(query, self._dim, field="query")
         self._mark.touch()
         whole = ranked_set(
-            lambda body: self._search(body, patience_s=SEARCH_PATIENCE_S),
+            lambda body: self._ask.search(body, patience_s=SEARCH_PATIENCE_S),
             query,
             leaving_out(filter_query(filters), leave_out),
             ranked=ranked,
@@ -216,7 +183,7 @@ class OpenSearchIndex:
         hits: list[Hit] = []
         while behind and len(hits) < limit:
             some, behind = behind[: limit - len(hits)], behind[limit - len(hits) :]
-            found = self._documents(
+            found = self._ask.documents(
                 [name for _, name in some], WITHOUT_VECTOR, patience_s=SEARCH_PATIENCE_S
             )
             records = {d["_id"]: from_document(d["_source"]) for d in found}
@@ -248,17 +215,19 @@ class OpenSearchIndex:
         records: list[ImageRecord] = []
         total = None
         while True:
-            body["size"] = max(0, min(limit - len(records), _MANY))
-            found = self._search(body, patience_s=SEARCH_PATIENCE_S)["hits"]
+            body["size"] = max(0, min(limit - len(records), MANY))
+            found = self._ask.search(body, patience_s=SEARCH_PATIENCE_S)["hits"]
             total = found["total"]["value"] if total is None else total
-            records += self._still([from_document(hit["_source"]) for hit in found["hits"]])
+            read = [from_document(hit["_source"]) for hit in found["hits"]]
+            now = self._ask.states([record.id for record in read])
+            records += [record for record in read if now.get(record.id) == record.state]
             if len(records) >= limit or len(found["hits"]) < body["size"]:
                 return Listing(records, total)
             body["search_after"] = found["hits"][-1]["sort"]
 
     def counts(self) -> dict[State, int]:
         states = {"terms": {"field": "state", "size": len(STATES)}}
-        found = self._aggregate({"match_all": {}}, {"states": states})["states"]
+        found = self._ask.aggregate({"match_all": {}}, {"states": states})["states"]
         counted = {bucket["key"]: bucket["doc_count"] for bucket in found["buckets"]}
         return {state: counted.get(state, 0) for state in STATES}
 
@@ -269,56 +238,17 @@ class OpenSearchIndex:
             for name in FACETS
         }
         values["camera"]["terms"]["exclude"] = [""]
-        found = self._aggregate(with_states(Filters(), ["ready"]), values)
+        found = self._ask.aggregate(with_states(Filters(), ["ready"]), values)
         return {
             name: {str(b["key"]): b["doc_count"] for b in found[name]["buckets"]} for name in FACETS
         }
 
-    def _aggregate(self, query: dict[str, Any], wanted: dict[str, Any]) -> Any:
-        body = {"size": 0, "query": query, "aggs": wanted}
-        return self._search(body, patience_s=SEARCH_PATIENCE_S)["aggregations"]
-
     # --- everything ---------------------------------------------------------------------------
 
     def scan(self) -> Iterator[Summary]:
-        self.refresh()
-        for hits in self._walk({"match_all": {}}, _SCAN, _source=list(Summary._fields)):
+        self._ask.refresh()
+        for hits in self._ask.walk({"match_all": {}}, _SCAN, _source=list(Summary._fields)):
             yield from (summary(hit["_source"]) for hit in hits)
-
-    def _walk(self, query: dict[str, Any], most: int, **parts: Any) -> Iterator[Any]:
-        """The hits of `query` in lists of up to `most`, each hit once, held open by nothing.
-
-        Ids are hashes, so their first digits cut the index into windows of about one size; a
-        window is sorted by id, which never changes, so writes going on disturb nothing."""
-        total = self._client.call("POST", f"/{self._name}/_count", {"query": query})["count"]
-        digits = 0
-        while total > most * 16**digits:
-            digits += 1
-        for window in range(16**digits):
-            prefix: dict[str, Any] = (
-                {"prefix": {"id": f"{window:0{digits}x}"}} if digits else {"match_all": {}}
-            )
-            body: dict[str, Any] = {
-                "size": most,
-                "query": {"bool": {"filter": [query, prefix]}},
-                "sort": [{"id": "asc"}],
-                **parts,
-            }
-            while hits := self._search(body)["hits"]["hits"]:
-                yield hits
-                if len(hits) < most:
-                    break
-                body["search_after"] = hits[-1]["sort"]
-
-    def _search(self, body: dict[str, Any], *, patience_s: float | None = None) -> Any:
-        """Raises `IndexUnavailable` also where only some of the shards answered."""
-        answer = self._client.call(
-            "POST", f"/{self._name}/_search", body,
-            params={"allow_partial_search_results": "false"}, patience_s=patience_s,
-        )  # fmt: skip
-        if answer.get("timed_out") or answer["_shards"]["failed"]:
-            raise IndexUnavailable("A part of the index did not answer.")
-        return answer
 
 
 def _store_action(write: Write, record: ImageRecord) -> bulk.Action:

@@ -1,0 +1,91 @@
+"""Requests to one OpenSearch index: documents by id, hits by query, all of them in walks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from chalicelib.errors import IndexUnavailable
+from chalicelib.index.opensearch.client import Client, is_missing, missing
+
+SEARCH_PATIENCE_S = 8.0
+"""Somebody waits for the answer: better an error while they still do."""
+
+MANY = 1000
+"""Documents asked for at a time."""
+
+
+class Requests:
+    """What is asked of the index `name`; writes have their own way (`bulk`)."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def documents(
+        self, ids: Sequence[str], source: dict[str, Any], *, patience_s: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The documents of `ids` that there are, as last written (realtime)."""
+        wanted = list(dict.fromkeys(ids))
+        for first in range(0, len(wanted), MANY):
+            docs = [{"_id": one, "_source": source} for one in wanted[first : first + MANY]]
+            answer = self._client.call(
+                "POST", f"/{self._name}/_mget", {"docs": docs}, patience_s=patience_s
+            )
+            for document in answer["docs"]:
+                if error := document.get("error"):
+                    if is_missing(error):
+                        raise missing(error.get("reason", ""))
+                    raise IndexUnavailable(
+                        f"OpenSearch could not read {document['_id']}: {error.get('reason', '')}."
+                    )
+                if document["found"]:
+                    yield document
+
+    def states(self, ids: Sequence[str]) -> dict[str, str]:
+        """The state each of `ids` is in now."""
+        found = self.documents(ids, {"includes": ["state"]}, patience_s=SEARCH_PATIENCE_S)
+        return {document["_id"]: document["_source"]["state"] for document in found}
+
+    def search(self, body: dict[str, Any], *, patience_s: float | None = None) -> Any:
+        """Raises `IndexUnavailable` also where only some of the shards answered."""
+        answer = self._client.call(
+            "POST", f"/{self._name}/_search", body,
+            params={"allow_partial_search_results": "false"}, patience_s=patience_s,
+        )  # fmt: skip
+        if answer.get("timed_out") or answer["_shards"]["failed"]:
+            raise IndexUnavailable("A part of the index did not answer.")
+        return answer
+
+    def aggregate(self, query: dict[str, Any], wanted: dict[str, Any]) -> Any:
+        body = {"size": 0, "query": query, "aggs": wanted}
+        return self.search(body, patience_s=SEARCH_PATIENCE_S)["aggregations"]
+
+    def walk(self, query: dict[str, Any], most: int, **parts: Any) -> Iterator[Any]:
+        """The hits of `query` in lists of up to `most`, each hit once, held open by nothing.
+
+        Ids are hashes, so their first digits cut the index into windows of about one size; a
+        window is sorted by id, which never changes, so writes going on disturb nothing."""
+        total = self._client.call("POST", f"/{self._name}/_count", {"query": query})["count"]
+        digits = 0
+        while total > most * 16**digits:
+            digits += 1
+        for window in range(16**digits):
+            prefix: dict[str, Any] = (
+                {"prefix": {"id": f"{window:0{digits}x}"}} if digits else {"match_all": {}}
+            )
+            body: dict[str, Any] = {
+                "size": most,
+                "query": {"bool": {"filter": [query, prefix]}},
+                "sort": [{"id": "asc"}],
+                **parts,
+            }
+            while hits := self.search(body)["hits"]["hits"]:
+                yield hits
+                if len(hits) < most:
+                    break
+                body["search_after"] = hits[-1]["sort"]
+
+    def refresh(self) -> None:
+        """Let searches see everything written so far."""
+        self._client.call("POST", f"/{self._name}/_refresh")
