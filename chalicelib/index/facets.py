@@ -1,4 +1,4 @@
-"""Facets counted from the images themselves, for the stores that do it on this machine."""
+"""Facets counted from the images of a ranked set, or of a library, on this machine."""
 
 from __future__ import annotations
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.index.base import FACETS, MAX_FACET_VALUES, Facets
+from chalicelib.index.base import FACETS, Facets
+from chalicelib.index.facets import Alike, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,8 +56,8 @@ def ranked_set(
         hits = _hits(ask, _exactly(query, admitted), k, facets)
     scored = sorted(((_inner_product(hit["_score"]), _id(hit), hit) for hit in hits), key=_order)
     best = scored[:ranked]
-    counted = _count([hit["fields"] for _, _, hit in best]) if facets else None
-    return Ranked([(score, name) for score, name, _ in best], counted)
+    found = counted(_alike(hit["fields"]) for _, _, hit in best) if facets else None
+    return Ranked([(score, name) for score, name, _ in best], found)
 
 
 def _order(place: tuple[Any, ...]) -> tuple[float, str]:
@@ -118,12 +118,7 @@ def _hits(ask: Ask, query: dict[str, Any], size: int, facets: bool) -> list[dict
     return hits
 
 
-def _count(rows: list[dict[str, list[Any]]]) -> Facets:
-    counted: Facets = {}
-    for name in FACETS:
-        values = Counter(str(value) for row in rows for value in row.get(name, ()))
-        if name == "camera":
-            del values[""]
-        order = sorted(values.items(), key=lambda item: (-item[1], item[0]))
-        counted[name] = dict(order[:MAX_FACET_VALUES])
-    return counted
+def _alike(values: dict[str, list[Any]]) -> Alike:
+    """Of one hit's doc values; what is missing was not known, or too long to be a keyword."""
+    collection, year, camera, kind = (next(iter(values.get(name, ())), "") for name in FACETS)
+    return Alike(collection, int(year) if year else None, camera, kind)
