@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import logging
 import random
@@ -88,7 +89,7 @@ class Client:
                     "url_prefix": parts.path.strip("/"),
                 }
             ],
-            http_auth=auth,
+            http_auth=_basic(*auth) if isinstance(auth, tuple) else auth,
             use_ssl=secure,
             ca_certs=ca_file or None,
             connection_class=Urllib3HttpConnection,
@@ -210,6 +211,12 @@ def _parts_of(url: str) -> tuple[SplitResult, int | None]:
     # What stands before the @ may be a password.
     shown = url.rpartition("@")[2]
     raise ConfigurationError(f"The address of OpenSearch must be like https://host, not {shown!r}.")
+
+
+def _basic(name: str, password: str) -> Callable[..., dict[str, str]]:
+    """In UTF-8, as OpenSearch reads it; opensearch-py would write Latin-1."""
+    given = base64.b64encode(f"{name}:{password}".encode()).decode()
+    return lambda *_: {"authorization": f"Basic {given}"}
 
 
 def _broke_off(error: exceptions.SSLError) -> bool:
