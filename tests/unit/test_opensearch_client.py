@@ -32,13 +32,14 @@ from chalicelib import deadline, wiring
 from chalicelib.config import Settings
 from chalicelib.errors import ConfigurationError, IndexUnavailable, IntellisenseError
 from chalicelib.index.base import Refused, WriteResult
-from chalicelib.index.opensearch import bulk, client
+from chalicelib.index.opensearch import OpenSearchIndex, Shape, bulk, client
 from chalicelib.index.opensearch.client import (
     BodyTooLarge,
     Client,
     IndexMissing,
     RequestRefused,
 )
+from chalicelib.records import Filters
 from tests.unit import logs, sentences
 
 PASSWORD = "correct-horse-battery"
@@ -287,6 +288,19 @@ def test_nobody_at_the_address_is_said_as_such(clock: Clock) -> None:
             client.call("GET", "/x")
     assert raised.value.message == f"OpenSearch at {url} did not answer: no connection."
     assert len(clock.pauses) > 5
+
+
+def test_a_search_fails_while_somebody_still_waits_though_its_mark_of_use_is_due(
+    server: FakeServer, clock: Clock
+) -> None:
+    server.always = error(503)
+    index = OpenSearchIndex(
+        Client(server.url), name="x", dim=2, model="fake", bucket="photos", shape=Shape()
+    )
+    with closing(index), pytest.raises(IndexUnavailable):
+        index.search(np.array([1, 0], dtype=np.float32), Filters(), limit=1, ranked=1)
+    assert {r.path.partition("?")[0] for r in server.received} == {"/x/_mapping", "/x/_search"}
+    assert sum(clock.pauses) < 10
 
 
 # --- what is final --------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ LONGEST_KEYWORD = 8191
 """Characters; Lucene takes terms of 32,766 bytes, and one character has up to four."""
 
 MARKED_EVERY = timedelta(hours=1)
+MARK_PATIENCE_S = 1.0
+"""Somebody waits for what comes after the mark."""
 
 Compression = Literal["1x", "4x", "32x"]
 
@@ -186,11 +188,13 @@ class UseMark:
             logger.warning("index not marked as used", index=self._name, reason=error.message)
 
     def _mark(self) -> None:
-        about = self._client.call("GET", f"/{self._name}/_mapping")[self._name]["mappings"]["_meta"]
+        address = f"/{self._name}/_mapping"
+        found = self._client.call("GET", address, patience_s=MARK_PATIENCE_S)
+        about = found[self._name]["mappings"]["_meta"]
         used_at = parse_mark(about)
         if used_at is None or datetime.now(timezone.utc) - used_at > MARKED_EVERY:
             marked = {"_meta": about | {"used_at": _now()}}
-            self._client.call("PUT", f"/{self._name}/_mapping", marked)
+            self._client.call("PUT", address, marked, patience_s=MARK_PATIENCE_S)
 
 
 def parse_mark(about: dict[str, Any]) -> datetime | None:
