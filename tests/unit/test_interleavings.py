@@ -8,8 +8,10 @@ comes at the end. A run whose write meets a newer record starts over, as `Ingest
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -21,6 +23,7 @@ from chalicelib.records import image_id
 from chalicelib.verdicts import Attempt
 from tests.fakes.encoding import DIM
 from tests.fakes.library import FakeLibrary
+from tests.integration.opensearch_index import place_on
 
 STEPS = ("record", "object", "write")
 
@@ -87,47 +90,66 @@ def play(library: FakeLibrary, key: str, history: list[tuple[int, str]]) -> None
         library.ingest().process([key])
 
 
-@pytest.fixture(params=["memory", "embedded"])
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    made: Index = (
-        MemoryIndex(dim=DIM)
-        if request.param == "memory"
-        else EmbeddedIndex(tmp_path, dim=DIM, model="fake")
-    )
-    made.ensure()
-    yield made
-    made.close()
+EVERY = {"memory": 1, "embedded": 5, "opensearch": 17}
+"""Of the histories only every fifth, or seventeenth, is played where that takes long."""
+
+
+class Store(NamedTuple):
+    index: Index
+    every: int
+    refresh: Callable[[], object]
+    """Lets listings see what was written."""
+
+    def play(self, library: FakeLibrary, *sequences: tuple[str, ...]) -> Iterator[str]:
+        """Plays the interleavings, each on a key of its own, which it gives."""
+        for number, history in enumerate(interleavings(*sequences)):
+            if number % self.every == 0:
+                play(library, f"{number}.png", history)
+                yield f"{number}.png"
+
+    def differences(self, library: FakeLibrary) -> list[str]:
+        self.refresh()
+        return library.differences()
+
+
+@pytest.fixture(params=[*EVERY])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with ExitStack() as opened:
+        if request.param == "opensearch":
+            node = request.getfixturevalue("opensearch_node")
+            cluster = opened.enter_context(place_on(node.url)).made(at_once=False)
+            yield Store(cluster, EVERY[request.param], cluster.refresh)
+            return
+        index: Index = (
+            MemoryIndex(dim=DIM)
+            if request.param == "memory"
+            else EmbeddedIndex(tmp_path, dim=DIM, model="fake")
+        )
+        opened.callback(index.close)
+        index.ensure()
+        yield Store(index, EVERY[request.param], lambda: None)
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
 def test_the_index_equals_the_bucket_after_every_interleaving(
-    index: Index, story: tuple[str, ...]
+    store: Store, story: tuple[str, ...]
 ) -> None:
-    library = FakeLibrary(index=index)
-    count = 0
-    for count, history in enumerate(interleavings(STEPS, STEPS, story), 1):
-        # Fewer on the real store, each history on a key of its own.
-        if isinstance(index, EmbeddedIndex) and count % 5:
-            continue
-        play(library, f"{count}.png", history)
-    assert count == 4200
-    assert library.differences() == []
+    library = FakeLibrary(index=store.index)
+    keys = list(store.play(library, STEPS, STEPS, story))
+    assert len(keys) == len(range(0, 4200, store.every))
+    assert store.differences(library) == []
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("crash_after", [1, 2], ids=["after the record", "after the object"])
-def test_a_worker_that_dies_between_two_steps_harms_nothing(index: Index, crash_after: int) -> None:
-    library = FakeLibrary(index=index)
+def test_a_worker_that_dies_between_two_steps_harms_nothing(store: Store, crash_after: int) -> None:
+    library = FakeLibrary(index=store.index)
     story = ("put A", "put B", "delete", "put A")
-    for count, history in enumerate(interleavings(STEPS[:crash_after], STEPS, story)):
-        if isinstance(index, EmbeddedIndex) and count % 5:
-            continue
-        key = f"{count}.png"
-        play(library, key, history)
+    for key in store.play(library, STEPS[:crash_after], STEPS, story):
         # The dead worker's message comes back and is worked on in full.
         library.ingest().process([key])
-    assert library.differences() == []
+    assert store.differences(library) == []
 
 
 def test_a_slow_worker_that_saw_the_object_cannot_bring_it_back() -> None:
