@@ -89,6 +89,7 @@ class Store(Protocol):
 
     def settle(self) -> None: ...
     def size(self) -> int: ...
+    def hot(self) -> int: ...
     def heap(self) -> str: ...
 
 
@@ -117,6 +118,13 @@ class OpenSearch:
         note(f"  {len(found)} segments")
         return sum(int(segment["size"]) for segment in found)
 
+    def hot(self) -> int:
+        """Bytes that searches touch: the graph, and the vectors that are searched."""
+        path = f"/{self.name}/_stats/segments?include_segment_file_sizes=true"
+        files = self.client.call("GET", path)["_all"]["total"]["segments"]["file_sizes"]
+        searched = "veq" if "veq" in files else "vec"
+        return sum(int(files[name]["size_in_bytes"]) for name in (searched, "vex"))
+
     def heap(self) -> str:
         """The least that was in use over a few seconds, after a collection or two."""
         used = []
@@ -142,6 +150,10 @@ class Embedded:
 
     def size(self) -> int:
         return sum(path.stat().st_size for path in self.folder.iterdir())
+
+    def hot(self) -> int:
+        """All vectors are in memory."""
+        return int(self.index.counts()["ready"]) * DIM * 4
 
     def heap(self) -> str:
         return "–"
@@ -261,7 +273,8 @@ def report(kind: str, url: str, images: Rows, queries: Rows, truth: Any) -> None
         size = store.size()
         print(
             f"\n**{kind}**, {len(images):,} images: {len(images) / seconds:,.0f} writes/s,"
-            f" {size / 2**20:,.0f} MiB on disk ({size / len(images):,.0f} bytes an image),"
+            f" {size / 2**20:,.0f} MiB on disk ({size / len(images):,.0f} bytes an image,"
+            f" {store.hot() / len(images):,.0f} of them for searching),"
             f" heap {store.heap()} MiB\n\n| filter keeps | p50 ms | p95 | p99 | recall@10 |\n"
             "|---|--:|--:|--:|--:|",
             flush=True,

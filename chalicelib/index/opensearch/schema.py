@@ -107,19 +107,24 @@ def mappings(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
 
 
 def _vector(dim: int, shape: Shape) -> dict[str, Any]:
+    parameters: dict[str, Any] = {"m": M, "ef_construction": EF_CONSTRUCTION}
+    if shape.compression == "4x":
+        parameters["encoder"] = _SEVEN_BITS
     field: dict[str, Any] = {
         "type": "knn_vector",
         "dimension": dim,
         "space_type": "innerproduct",
-        "method": {
-            "name": "hnsw",
-            "engine": "lucene",
-            "parameters": {"m": M, "ef_construction": EF_CONSTRUCTION},
-        },
+        "method": {"name": "hnsw", "engine": "lucene", "parameters": parameters},
     }
     if shape.compression != "1x":
         field |= {"mode": "on_disk", "compression_level": shape.compression}
     return field
+
+
+_SEVEN_BITS = {"name": "sq", "parameters": {"bits": 7, "confidence_interval": 1.0}}
+"""The whole range of the numbers. Left to itself Lucene cuts it at quantiles that it guesses for
+each merge; a bad guess leaves a graph that finds two thirds of what it should (docs/adr/0008;
+https://github.com/apache/lucene/issues/13350 tells of the like)."""
 
 
 def ensure(client: Client, name: str, *, dim: int, model: str, bucket: str, shape: Shape) -> None:
