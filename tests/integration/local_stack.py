@@ -17,9 +17,10 @@ import boto3
 import requests
 from botocore.config import Config
 
+from chalicelib import wiring
 from chalicelib.clip import load_clip
+from chalicelib.config import Settings
 from chalicelib.index.base import Summary
-from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.records import image_id
 from tests.integration.processes import Seen, descendants, ended, eventually
 
@@ -39,32 +40,45 @@ def command(data: Path, model: Path, *arguments: str | Path) -> list[str]:
 
 
 def run_local(
-    data: Path, model: Path, *arguments: str | Path, **options: Any
+    data: Path, model: Path, *arguments: str | Path, opensearch: str = "", **options: Any
 ) -> subprocess.CompletedProcess[str]:
     """One run to its end, without the samples."""
+    more, variables = _index_at(opensearch)
     return subprocess.run(
-        command(data, model, "--no-samples", *arguments),
+        command(data, model, "--no-samples", *more, *arguments),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=240,
-        env=environment(), **options,
+        env=environment(**variables), **options,
     )  # fmt: skip
+
+
+def _index_at(opensearch: str) -> tuple[list[str], dict[str, str]]:
+    """(arguments, variables) of a stack with its index there; empty: in its data folder."""
+    return (["--index", "opensearch"], {"OPENSEARCH_URL": opensearch}) if opensearch else ([], {})
 
 
 class LocalStack:
     """A stack that runs until it is told otherwise."""
 
     def __init__(
-        self, data: Path, model: Path, *arguments: str | Path, samples: bool = False
+        self,
+        data: Path,
+        model: Path,
+        *arguments: str | Path,
+        samples: bool = False,
+        opensearch: str = "",
     ) -> None:
         self.data = data
         self.model = model
+        self.opensearch = opensearch
         data.mkdir(parents=True, exist_ok=True)
         self._said = data.with_name(f"{data.name}.stderr")
-        more = [] if samples else ["--no-samples"]
+        more, variables = _index_at(opensearch)
+        more += [] if samples else ["--no-samples"]
         with self._said.open("w") as errors:
             self.process = subprocess.Popen(
                 command(data, model, "--port", "0", *more, *arguments),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                env=environment(), start_new_session=True,
+                env=environment(**variables), start_new_session=True,
             )  # fmt: skip
 
     # --- its life -----------------------------------------------------------------------------
@@ -208,9 +222,15 @@ class LocalStack:
         return [summary for summary in self._scan() if summary.state != "deleted"]
 
     def _scan(self) -> Iterator[Summary]:
-        clip = load_clip(self.model)
-        name = f"{clip.name}-{clip.fingerprint}"
-        index = EmbeddedIndex(self.data / "index", dim=clip.dim, model=name)
+        settings = Settings(
+            bucket=BUCKET,
+            thumbnails_bucket=THUMBNAILS,
+            index="opensearch" if self.opensearch else "embedded",
+            index_folder=str(self.data / "index"),
+            opensearch_url=self.opensearch,
+            opensearch_auth="none",
+        )
+        index = wiring.index_of(settings, load_clip(self.model))
         try:
             yield from list(index.scan())
         finally:
@@ -260,10 +280,15 @@ def _good(answer: requests.Response) -> dict[str, Any]:
 
 @contextmanager
 def running(
-    data: Path, model: Path, *arguments: str | Path, samples: bool = False
+    data: Path,
+    model: Path,
+    *arguments: str | Path,
+    samples: bool = False,
+    opensearch: str = "",
 ) -> Iterator[LocalStack]:
-    """A stack that is gone at the end, however the test ends."""
-    stack = LocalStack(data, model, *arguments, samples=samples)
+    """A stack that is gone at the end, however the test ends. `opensearch`: the address of one,
+    for its index."""
+    stack = LocalStack(data, model, *arguments, samples=samples, opensearch=opensearch)
     try:
         yield stack
     finally:
