@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -94,7 +94,8 @@ EVERY = {"memory": 1, "embedded": 5, "opensearch": 17}
 """Of the histories only every fifth, or seventeenth, is played where that takes long."""
 
 
-class Store(NamedTuple):
+@dataclass(frozen=True)
+class Store:
     index: Index
     every: int
     refresh: Callable[[], object]

@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import ipaddress
 import json
+import random
 import re
 import socket
 import ssl
@@ -195,7 +196,7 @@ def failure(server: FakeServer, **options: Any) -> IntellisenseError:
 
 # --- trying again ---------------------------------------------------------------------------------
 
-FOR_NOW = [error(status) for status in (408, 429, 500, 502, 503, 504)]
+FOR_NOW: list[Answer] = [error(status) for status in (408, 429, 500, 502, 503, 504)]
 STARTING = "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];"
 FOR_NOW += [
     CUT,
@@ -264,7 +265,7 @@ def test_a_server_that_does_not_answer_in_time_is_asked_again_and_then_given_up(
 ) -> None:
     waiting = threading.Event()
     monkeypatch.setattr(client, "REQUEST_S", 0.2)
-    monkeypatch.setattr(client.random, "uniform", lambda least, most: 0.0)
+    monkeypatch.setattr(random, "uniform", lambda least, most: 0.0)
 
     def slow() -> Answer:
         waiting.wait()
@@ -799,19 +800,20 @@ def test_a_server_that_ends_in_mid_handshake_is_asked_again(
     secure: FakeServer, certificate: Path, clock: Clock
 ) -> None:
     """As one that is restarted behind a load balancer does."""
-    hung_up = []
+    hung_up: list[bytes] = []
 
     def hang_up() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            hung_up.append(connection.recv(65536))
+        for _ in range(2):
+            connection = listener.accept()[0]
+            with connection:
+                hung_up.append(connection.recv(65536))
 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.settimeout(30)
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        thread = threading.Thread(target=lambda: [hang_up() for _ in range(2)])
+        thread = threading.Thread(target=hang_up)
         thread.start()
         with (
             closing(Client(url, ca_file=str(certificate), patience_s=0.25)) as client,
