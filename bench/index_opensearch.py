@@ -1,14 +1,16 @@
 """OpenSearch as we use it, beside the embedded index: speed, recall, size, memory.
 
-python bench/index_opensearch.py --n 100000 [--stores lucene lucene-4x embedded]
+python bench/index_opensearch.py --n 100000 [--stores lucene lucene-4x embedded] [--data DIR]
 
-Starts an OpenSearch of its own, or uses OPENSEARCH_URL. Every search is one of the product's: the
+Starts an OpenSearch of its own, or uses OPENSEARCH_URL. What `--data` keeps is filled once and
+measured as often as you like. Every search is one of the product's: the
 best 1,000 ranked, a page of 20 with its records.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
@@ -43,6 +45,15 @@ NEAREST = 10
 WRITES_PER_SECOND = 200
 
 Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the indexes are; `kept`: also afterwards."""
+
+    url: str
+    data: Path
+    kept: bool
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ class Store(Protocol):
 class OpenSearch:
     def __init__(self, url: str, compression: Any) -> None:
         self.client = Client(url, patience_s=600)
-        self.name = f"images-bench-{compression}-{os.getpid()}"
+        self.name = f"images-bench-{compression}"
         shape = Shape(replicas="0", compression=compression)
         self.index: Index = OpenSearchIndex(
             self.client, name=self.name, dim=DIM, model="bench", bucket="photos", shape=shape
@@ -134,14 +145,13 @@ class OpenSearch:
             time.sleep(0.5)
         return f"{min(used) / 2**20:,.0f}"
 
-    def close(self) -> None:
+    def drop(self) -> None:
         self.client.call("DELETE", f"/{self.name}")
-        self.index.close()
 
 
 class Embedded:
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(dir=os.environ.get("BENCH_FOLDER")))
+    def __init__(self, data: Path) -> None:
+        self.folder = data / "embedded"
         self.index: Index = EmbeddedIndex(self.folder, dim=DIM, model="bench")
 
     def settle(self) -> None:
@@ -158,8 +168,7 @@ class Embedded:
     def heap(self) -> str:
         return "–"
 
-    def close(self) -> None:
-        self.index.close()
+    def drop(self) -> None:
         shutil.rmtree(self.folder)
 
 
@@ -167,13 +176,19 @@ DIM = 512
 
 
 @contextmanager
-def opened(kind: str, url: str) -> Iterator[Any]:
-    store = Embedded() if kind == "embedded" else OpenSearch(url, COMPRESSIONS[kind])
+def opened(kind: str, place: Place) -> Iterator[Any]:
+    store: Any
+    if kind == "embedded":
+        store = Embedded(place.data)
+    else:
+        store = OpenSearch(place.url, COMPRESSIONS[kind])
+    store.index.ensure()
     try:
-        store.index.ensure()
         yield store
     finally:
-        store.close()
+        store.index.close()
+        if not place.kept:
+            store.drop()
 
 
 COMPRESSIONS = {"lucene": "1x", "lucene-4x": "4x", "lucene-32x": "32x"}
@@ -201,13 +216,13 @@ def nearest(images: Rows, queries: Rows) -> dict[str, list[set[str]]]:
     """The true ten nearest of each query, by slice."""
     numbers = np.arange(len(images))
     ids = np.array([record(n, images[n]).id for n in range(len(images))])
-    kept = {part.name: part.keeps(numbers) for part in SLICES}
+    kept = {part.name: np.flatnonzero(part.keeps(numbers)) for part in SLICES}
     found: dict[str, list[set[str]]] = {part.name: [] for part in SLICES}
     for query in tqdm(queries, desc="The true answers", unit=" queries", file=sys.stderr):
         scores = images @ query
-        for name, mask in kept.items():
-            among = np.flatnonzero(mask)
-            best = among[np.argsort(-scores[among], kind="stable")[:NEAREST]]
+        for name, among in kept.items():
+            least = min(NEAREST, len(among))
+            best = among[np.argpartition(-scores[among], least - 1)[:least]]
             found[name].append(set(ids[best].tolist()))
     return found
 
@@ -216,7 +231,7 @@ def measure(
     index: Index, queries: Rows, part: Slice, truth: list[set[str]], least: int
 ) -> tuple[list[float], float]:
     """(milliseconds of each search, recall@10). The first pass warms and is not timed."""
-    for query in queries[:20]:
+    for query in queries:
         index.search(query, part.filters, limit=PAGE, ranked=MAX_RANKED)
     times, shares = [], []
     for query, true in zip(queries, truth, strict=True):
@@ -265,14 +280,17 @@ def while_writing(index: Index, images: Rows, queries: Rows) -> list[float]:
     return times
 
 
-def report(kind: str, url: str, images: Rows, queries: Rows, truth: Any) -> None:
+def report(kind: str, place: Place, images: Rows, queries: Rows, truth: Any) -> None:
     numbers = np.arange(len(images))
-    with opened(kind, url) as store:
-        seconds = fill(store.index, images, kind)
+    with opened(kind, place) as store:
+        filled = "filled before"
+        if store.index.counts()["ready"] != len(images):
+            seconds = fill(store.index, images, kind)
+            filled = f"{len(images) / seconds:,.0f} writes/s"
         store.settle()
         size = store.size()
         print(
-            f"\n**{kind}**, {len(images):,} images: {len(images) / seconds:,.0f} writes/s,"
+            f"\n**{kind}**, {len(images):,} images: {filled},"
             f" {size / 2**20:,.0f} MiB on disk ({size / len(images):,.0f} bytes an image,"
             f" {store.hot() / len(images):,.0f} of them for searching),"
             f" heap {store.heap()} MiB\n\n| filter keeps | p50 ms | p95 | p99 | recall@10 |\n"
@@ -300,15 +318,14 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def server(heap: str) -> Iterator[str]:
-    if url := os.environ.get("OPENSEARCH_URL"):
-        yield url
-        return
-    with (
-        tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as folder,
-        OpenSearchNode(Path(folder), heap=heap) as node,
-    ):
-        yield node.url
+def at(data: Path | None, heap: str) -> Iterator[Place]:
+    with contextlib.ExitStack() as stack:
+        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        url = os.environ.get("OPENSEARCH_URL")
+        if not url:
+            url = stack.enter_context(OpenSearchNode(folder / "opensearch", heap=heap)).url
+        yield Place(url, folder, kept=data is not None)
 
 
 def main() -> None:
@@ -316,15 +333,16 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--heap", default="2g")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep what was filled here")
     parser.add_argument("--stores", nargs="+", default=["lucene", "lucene-4x", "embedded"])
     args = parser.parse_args()
     clusters = Clusters(DIM)
     images, queries = clusters.images(args.n), clusters.queries(args.queries)
     truth = nearest(images, queries)
     print(f"{DIM}-d, {os.cpu_count()} cores, OpenSearch heap {args.heap}, {args.queries} queries")
-    with server(args.heap) as url:
+    with at(args.data, args.heap) as place:
         for kind in args.stores:
-            report(kind, url, images, queries, truth)
+            report(kind, place, images, queries, truth)
 
 
 if __name__ == "__main__":

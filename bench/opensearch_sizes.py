@@ -100,7 +100,7 @@ def main() -> None:
                 print(row(millions * 10**6, form, copies))
 
 
-DISK, HOT = (2300, 2800), (2100, 535)
+DISK, HOT = (2300, 2810), (2110, 570)
 """Bytes an image of 512 numbers: on disk, and of that what a search may touch (vectors searched
 and graph); measured at 1,000,000 images, uncompressed and 4x."""
 
