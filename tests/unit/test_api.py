@@ -187,7 +187,7 @@ WRONG_QUERIES: list[tuple[str, dict[str, str], str | None]] = [
     ("/search", {"q": "x", "collection": "c" * 201}, "collection"),
     ("/search", {"q": "x", "owner": "o" * 201}, "owner"),
     ("/search", {"q": "x", "cursor": "c" * 501}, "cursor"),
-    ("/search", {"q": "x", "camera": "c" * 201}, "camera"),
+    ("/search", {"q": "x", "camera": "c" * 301}, "camera"),
     ("/search", {"q": "x", "orientation": "upright"}, "orientation"),
     ("/search", {"q": "x", "min_width": "0"}, "min_width"),
     ("/search", {"q": "x", "min_height": "1.5"}, "min_height"),
