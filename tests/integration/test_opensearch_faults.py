@@ -313,6 +313,42 @@ def test_a_search_outlasts_two_bad_answers(place: Place, proxy: Proxy, fault: Fa
     assert left == []
 
 
+NOT_UP_YET = {
+    "type": "no_shard_available_action_exception",
+    "reason": "No shard available for [the document]",
+}
+"""What a server that has just come up says of single documents, in an answer of status 200."""
+
+
+def of_shard_not_up(*numbers: int) -> Say:
+    docs = [{"_id": name_of(n), "error": NOT_UP_YET} for n in numbers]
+    absent = {"_id": name_of(3), "found": False}
+    return Say(200, json.dumps({"docs": [*docs, absent]}).encode())
+
+
+def test_documents_whose_shard_is_not_up_yet_are_asked_for_again_and_the_others_are_not(
+    place: Place, proxy: Proxy
+) -> None:
+    straight, index = place.made(), place.open(proxy.url)
+    put(straight, picture(1), picture(2))
+    left = [of_shard_not_up(1, 2)] * 2
+    proxy.fault = lambda _: left.pop() if left else None
+    assert index.read([name_of(n) for n in (1, 2, 3)]) == straight.read([name_of(1), name_of(2)])
+    asked = [[doc["_id"] for doc in json.loads(e.asked.body)["docs"]] for e in proxy.exchanges]
+    again = [name_of(1), name_of(2)]
+    assert asked == [[*again, name_of(3)], again, again]
+
+
+def test_a_shard_that_does_not_come_up_is_named_with_the_document(
+    place: Place, proxy: Proxy
+) -> None:
+    place.made()
+    index = place.open(proxy.url, patience_s=0.5)
+    proxy.fault = lambda _: of_shard_not_up(1)
+    with pytest.raises(IndexUnavailable, match=f"not read {name_of(1)}: No shard available"):
+        index.read([name_of(1)])
+
+
 def test_items_that_were_too_many_are_sent_again_by_themselves(place: Place, proxy: Proxy) -> None:
     """A server answers a bulk with 200 and lets some of its items wait."""
     straight, index = place.made(), place.open(proxy.url)

@@ -33,7 +33,7 @@ from chalicelib import deadline, wiring
 from chalicelib.config import Settings
 from chalicelib.errors import ConfigurationError, IndexUnavailable, IntellisenseError
 from chalicelib.index.base import Refused, WriteResult
-from chalicelib.index.opensearch import OpenSearchIndex, Shape, bulk, client
+from chalicelib.index.opensearch import OpenSearchIndex, Shape, bulk, client, patience
 from chalicelib.index.opensearch.client import (
     BodyTooLarge,
     Client,
@@ -174,10 +174,9 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (client, bulk):
+    for module in (client, bulk, patience):
         monkeypatch.setattr(module, "time", clock)
-        monkeypatch.setattr(module, "random", clock)
-    monkeypatch.setattr(deadline, "time", clock)
+    monkeypatch.setattr(patience, "random", clock)
     return clock
 
 

@@ -7,17 +7,13 @@ tried again, 400 will never be taken
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from chalicelib import deadline
 from chalicelib.errors import IndexUnavailable
 from chalicelib.index.base import Refused, WriteResult
 from chalicelib.index.opensearch.client import (
-    FIRST_PAUSE_S,
-    LONGEST_PAUSE_S,
     BodyTooLarge,
     Client,
     blocked,
@@ -92,8 +88,7 @@ def _send_chunk(
     refresh: bool,
     results: dict[int, WriteResult],
 ) -> None:
-    end = time.monotonic() + client.patience_s
-    pause = FIRST_PAUSE_S
+    patience = client.patience()
     while items:
         try:
             answer = _request(client, alias, items, refresh)
@@ -113,14 +108,11 @@ def _send_chunk(
         if not again:
             return
         items = [item for item, _ in again]
-        wait = random.uniform(0, pause)
-        left = deadline.remaining()
-        if time.monotonic() + wait >= end or (left is not None and wait >= left):
+        if (pause := patience.next_pause()) is None:
             raise IndexUnavailable(
                 f"OpenSearch at {client.url} did not take {len(items)} writes: {again[0][1]}."
             )
-        time.sleep(wait)
-        pause = min(pause * 2, LONGEST_PAUSE_S)
+        time.sleep(pause)
 
 
 def _request(client: Client, alias: str, items: list[_Item], refresh: bool) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
-import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -18,17 +17,12 @@ from aws_lambda_powertools import Logger
 from opensearchpy import OpenSearch, Urllib3HttpConnection, exceptions
 from opensearchpy.serializer import JSONSerializer
 
-from chalicelib import deadline
 from chalicelib.errors import ConfigurationError, IndexUnavailable
+from chalicelib.index.opensearch.patience import Patience
 from chalicelib.log import SERVICE
 
 logger = Logger(service=SERVICE, child=True)
 logging.getLogger("opensearch").setLevel(logging.CRITICAL)  # what matters of it is logged here
-
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 5.0
-"""Pauses are drawn from nothing up to a bound that doubles: "full jitter"
-(https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)."""
 
 REQUEST_S = 30.0
 """The longest one request may take."""
@@ -101,6 +95,10 @@ class Client:
     def close(self) -> None:
         self._transport.close()
 
+    def patience(self, seconds: float | None = None) -> Patience:
+        """For one piece of work; without `seconds`, as long as this client tries."""
+        return Patience(self.patience_s if seconds is None else seconds)
+
     def call(
         self,
         method: Method,
@@ -117,12 +115,9 @@ class Client:
         Raises `IndexMissing`, `BodyTooLarge`, `RequestRefused`, `ConfigurationError` (sign-in),
         and `IndexUnavailable` when no answer came in time.
         """
-        end = time.monotonic() + (self.patience_s if patience_s is None else patience_s)
-        if (left := deadline.remaining()) is not None:
-            end = min(end, time.monotonic() + left)
-        pause = FIRST_PAUSE_S
+        patience = self.patience(patience_s)
         while True:
-            timeout = min(REQUEST_S, max(0.5, end - time.monotonic()))
+            timeout = min(REQUEST_S, max(0.5, patience.left))
             try:
                 answer = self._transport.perform_request(
                     method, path, params=dict(params or {}), body=body, timeout=timeout,
@@ -137,14 +132,12 @@ class Client:
                 ) from error
             except exceptions.TransportError as error:
                 reason = self._reason(error)
-                wait = random.uniform(0, pause)
-                if time.monotonic() + wait >= end:
+                if (pause := patience.next_pause()) is None:
                     raise IndexUnavailable(
                         f"OpenSearch at {self.url} did not answer: {reason}."
                     ) from error
-            logger.warning("index asked again", path=path, reason=reason, pause_s=round(wait, 2))
-            time.sleep(wait)
-            pause = min(pause * 2, LONGEST_PAUSE_S)
+            logger.warning("index asked again", path=path, reason=reason, pause_s=round(pause, 2))
+            time.sleep(pause)
             if on_retry:
                 on_retry()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,19 +29,32 @@ class Requests:
         """The documents of `ids` that there are, as last written (realtime)."""
         wanted = list(dict.fromkeys(ids))
         for first in range(0, len(wanted), MANY):
-            docs = [{"_id": one, "_source": source} for one in wanted[first : first + MANY]]
+            yield from self._some(wanted[first : first + MANY], source, patience_s)
+
+    def _some(
+        self, ids: list[str], source: dict[str, Any], patience_s: float | None
+    ) -> Iterator[dict[str, Any]]:
+        """An answer may lack single documents, as where a shard is not up again yet: those are
+        asked for again."""
+        patience = self._client.patience(patience_s)
+        while ids:
+            docs = [{"_id": one, "_source": source} for one in ids]
             answer = self._client.call(
-                "POST", f"/{self._name}/_mget", {"docs": docs}, patience_s=patience_s
+                "POST", f"/{self._name}/_mget", {"docs": docs}, patience_s=patience.left
             )
-            for document in answer["docs"]:
-                if error := document.get("error"):
-                    if is_missing(error):
-                        raise missing(error.get("reason", ""))
-                    raise IndexUnavailable(
-                        f"OpenSearch could not read {document['_id']}: {error.get('reason', '')}."
-                    )
-                if document["found"]:
-                    yield document
+            failed = [document for document in answer["docs"] if "error" in document]
+            yield from (d for d in answer["docs"] if "error" not in d and d["found"])
+            if not failed:
+                return
+            error = failed[0]["error"]
+            if is_missing(error):
+                raise missing(error.get("reason", ""))
+            if (pause := patience.next_pause()) is None:
+                raise IndexUnavailable(
+                    f"OpenSearch could not read {failed[0]['_id']}: {error.get('reason', '')}."
+                )
+            time.sleep(pause)
+            ids = [document["_id"] for document in failed]
 
     def states(self, ids: Sequence[str]) -> dict[str, str]:
         """The state each of `ids` is in now."""
