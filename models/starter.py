@@ -16,8 +16,9 @@ import onnx
 
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.onnxfile import read_onnx
+from chalicelib.clip.session import Session
 from chalicelib.clip.spec import TextSpec, Tower
-from chalicelib.clip.towers import Session, TextTower
+from chalicelib.clip.towers import TextTower
 from chalicelib.errors import ConfigurationError, ModelError
 from models import conse, efficientnet, minilm
 from models.weights import read_safetensors, read_torch

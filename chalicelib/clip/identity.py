@@ -13,14 +13,15 @@ import hashlib
 import json
 import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from chalicelib.clip.spec import ModelFolder, read_json
+from chalicelib.clip.spec import ModelFolder, TextSpec, read_json
 from chalicelib.errors import ModelError
 
 IDENTITY_FILE = "identity.json"
-VERSION = 1
+VERSION = 2
 """Raised when what goes into a fingerprint changes: every model then gets a new one."""
 
 _SECOND = 10**9
@@ -38,11 +39,16 @@ def fingerprint(folder: ModelFolder) -> str:
     facts = {
         "version": VERSION,
         "pixels": folder.pixels.to_json(),
-        "text": [folder.text.max_tokens, folder.text.pad_id, folder.text.query_template],
+        "text": _facts_of(folder.text),
         "outputs": [folder.vision_tower.output, folder.text_tower.output],
         "files": hashes,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _facts_of(text: TextSpec) -> dict[str, Any]:
+    """All but where the tokenizer lies; its content is among the hashes."""
+    return {name: value for name, value in asdict(text).items() if name != "tokenizer"}
 
 
 def _hashes(folder: ModelFolder) -> dict[str, str]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.identity import fingerprint
 from chalicelib.clip.pixels import PixelSpec, to_pixels
+from chalicelib.clip.session import Session
 from chalicelib.clip.spec import ModelFolder
-from chalicelib.clip.towers import Session, TextTower, VisionTower
+from chalicelib.clip.towers import TextTower, VisionTower
 from chalicelib.errors import Permanent
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ class Clip:
     def __init__(self, folder: ModelFolder, *, threads: int | None = None) -> None:
         self._folder = folder
         vision, text = folder.vision_tower, folder.text_tower
-        self._vision = VisionTower(
-            Session(vision, folder.dim, threads), folder.pixels, vision.input
-        )
+        self._vision = VisionTower(Session(vision, folder.dim, threads), folder.pixels, vision)
         self._text = TextTower(Session(text, folder.dim, threads), folder.text, text)
         self._lock = threading.Lock()
         self._fingerprint: str | None = None

@@ -19,18 +19,25 @@ Shape = tuple[int | None, ...]
 
 _Visit = Callable[[memoryview], None]
 
+FLOAT, UINT8, FLOAT16 = 1, 2, 10
+"""TensorProto.DataType of onnx.proto3."""
+
 MAX_DEPTH = 32
 """Graphs within graphs (If, Loop) and fields within fields; real models stay under ten."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
-    """The names and shapes of a graph's inputs and outputs; the files its weights lie in."""
+    """The names and shapes of a graph's inputs and outputs; the files its weights lie in.
+
+    `types` are the element types of inputs and outputs, as ONNX numbers them (`FLOAT`, `UINT8`, …).
+    """
 
     path: Path
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
     external: tuple[Path, ...]
+    types: dict[str, int]
 
 
 def read_onnx(path: Path, folder: Path) -> OnnxFile:
@@ -52,7 +59,7 @@ def read_onnx(path: Path, folder: Path) -> OnnxFile:
         raise ModelError(f"{path.name} is not an ONNX model: it has no inputs or no outputs")
     inputs = {name: shape for name, shape in scan.inputs.items() if name not in scan.initializers}
     external = tuple(_inside(path, location, folder) for location in sorted(scan.locations))
-    return OnnxFile(path, inputs, scan.outputs, external)
+    return OnnxFile(path, inputs, scan.outputs, external, scan.types)
 
 
 def _inside(path: Path, location: str, folder: Path) -> Path:
@@ -74,6 +81,7 @@ class _Scan:
     def __init__(self) -> None:
         self.inputs: dict[str, Shape] = {}
         self.outputs: dict[str, Shape] = {}
+        self.types: dict[str, int] = {}
         self.initializers: set[str] = set()
         self.locations: set[str] = set()
         self._depth = 0
@@ -87,8 +95,9 @@ class _Scan:
     def _main_graph(self, data: memoryview) -> None:
         def take(into: dict[str, Shape]) -> _Visit:
             def value_info(body: memoryview) -> None:
-                name, shape = self._value_info(body)
+                name, shape, kind = self._value_info(body)
                 into[name] = shape
+                self.types[name] = kind
 
             return value_info
 
@@ -125,8 +134,9 @@ class _Scan:
 
         self._walk(data, {8: name, 13: external})
 
-    def _value_info(self, data: memoryview) -> tuple[str, Shape]:
+    def _value_info(self, data: memoryview) -> tuple[str, Shape, int]:
         found: list[str] = []
+        kinds: list[int] = []
         shape: list[int | None] = []
 
         def dimension(body: memoryview) -> None:
@@ -138,13 +148,14 @@ class _Scan:
             self._walk(body, {1: dimension})
 
         def of_tensor(body: memoryview) -> None:
+            kinds.extend(v for n, v in _fields(body) if n == 1 and isinstance(v, int))
             self._walk(body, {2: of_shape})
 
         def of_type(body: memoryview) -> None:
             self._walk(body, {1: of_tensor})
 
         self._walk(data, {1: lambda body: found.append(_text(body)), 2: of_type})
-        return (found[0] if found else ""), tuple(shape)
+        return (found[0] if found else ""), tuple(shape), (kinds[-1] if kinds else 0)
 
     def _walk(self, data: memoryview, visits: dict[int, _Visit]) -> None:
         self._depth += 1

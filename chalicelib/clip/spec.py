@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from chalicelib.clip.onnxfile import OnnxFile
 from chalicelib.clip.pixels import PixelSpec
 from chalicelib.errors import ModelError
+
+Cleaning = Literal["none", "whitespace", "lower", "canonicalise"]
 
 MAX_JSON_BYTES = 32 * 1024 * 1024
 """The largest published tokenizer.json (256,000 tokens) is about 17 MiB."""
@@ -17,22 +19,38 @@ MAX_JSON_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """One ONNX graph: the file, its input tensors by their role, and the output to take."""
+    """One ONNX graph: the file, its input tensors by their role, and the output to take.
+
+    `takes_pixels`: a vision tower that takes uint8 [N, H, W, 3] and normalises by itself.
+    `ready`: the graph is optimised already, and the runtime need not do it at each start.
+    """
 
     onnx: OnnxFile
     input: str
     output: str
     mask: str | None = None
+    takes_pixels: bool = False
+    ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TextSpec:
-    """How texts become tokens. `pad_id` fills the shorter texts of one call."""
+    """How texts become tokens.
+
+    `pad_id` fills the shorter texts of one run; with `padded` every text is filled to
+    `max_tokens`, for models that were trained so and read or attend to the padding (SigLIP).
+    `cleaning` is done before the tokenizer, as the model's authors did in code rather than in
+    tokenizer.json: "whitespace" makes each run of it one space, "lower" also makes small letters,
+    "canonicalise" also drops ASCII punctuation. `language_prefix` stands before every text (NLLB).
+    """
 
     tokenizer: Path
     max_tokens: int
     pad_id: int
     query_template: str = "{}"
+    padded: bool = False
+    cleaning: Cleaning = "none"
+    language_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from chalicelib.clip import Clip, load_clip
 from chalicelib.clip.model import fill
-from chalicelib.clip.towers import MAX_BATCH
+from chalicelib.clip.session import MAX_BATCH
 from chalicelib.errors import ModelError, Permanent, UnreadableImage
 from tests.unit import tiny_clip
 
@@ -111,7 +111,7 @@ def test_pixels_of_another_shape_are_refused(clip: Clip) -> None:
 
 
 def test_a_long_text_loses_its_end_but_keeps_its_end_token(clip: Clip) -> None:
-    ids = clip._text.tokenise(["x" * 500, "red"])
+    ids = clip._text.tokens.of(["x" * 500, "red"])
     end = ids[1][-1]
     assert len(ids[0]) == tiny_clip.MAX_TOKENS
     assert ids[0][-1] == end

@@ -1,0 +1,136 @@
+"""One ONNX graph and the runtime that runs it, loaded when first used.
+
+onnxruntime is imported here and nowhere else in the product.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.clip.spec import Tower
+from chalicelib.errors import ModelError, UnusableVector
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_BATCH = 32
+"""Rows in one run: more is no faster on a CPU, and needs more memory."""
+
+_FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16"}
+_INTEGERS = {"tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(uint8)": "uint8"}
+
+
+def available_cpus() -> int:
+    """CPUs this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+class Session:
+    """One ONNX graph, loaded once, at the first run; safe to call from many threads."""
+
+    def __init__(self, tower: Tower, dim: int, threads: int | None) -> None:
+        self._tower = tower
+        self._dim = dim
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._session: Any = None
+
+    @property
+    def file(self) -> str:
+        return self._tower.onnx.path.name
+
+    def load(self) -> Any:
+        """The onnxruntime session. Raises ModelError where the graph does not load."""
+        with self._lock:
+            if self._session is None:
+                self._session = _open_session(self._tower, self._threads or available_cpus())
+            return self._session
+
+    def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Unit rows, float32 [N, D], in slices of at most `MAX_BATCH` rows.
+
+        `inputs` are arrays of N rows by name, cast to what the graph takes. Raises ModelError
+        where the graph fails or gives rows that are not of length D, `UnusableVector` where a row
+        is zero or not finite.
+        """
+        import numpy as np
+
+        session = self.load()
+        takes = {i.name: i for i in session.get_inputs()}
+        fixed = takes[self._tower.input].shape[0]
+        step = fixed if isinstance(fixed, int) and fixed > 0 else MAX_BATCH
+        cast = {n: np.ascontiguousarray(v, self._dtype(takes[n].type)) for n, v in inputs.items()}
+        count = len(inputs[self._tower.input])
+        out = np.empty((count, self._dim), np.float32)
+        for start in range(0, count, step):
+            rows = {name: _slice(value, start, step, fixed) for name, value in cast.items()}
+            got = self._run_once(session, rows)
+            out[start : start + step] = got[: count - start]
+        return self._unit(out)
+
+    def _dtype(self, kind: str) -> str:
+        known = _FLOATS | _INTEGERS
+        if kind not in known:
+            raise ModelError(f"{self.file}: takes {kind}, which is not one of {sorted(known)}")
+        return known[kind]
+
+    def _run_once(self, session: Any, rows: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        import numpy as np
+
+        try:
+            got = session.run([self._tower.output], rows)[0]
+        except Exception as error:  # onnxruntime raises many kinds, with no common root
+            raise ModelError(f"{self.file}: the graph fails ({short(error)})") from error
+        batch = len(rows[self._tower.input])
+        if not isinstance(got, np.ndarray) or got.shape != (batch, self._dim):
+            shape = getattr(got, "shape", None)
+            raise ModelError(
+                f"{self.file}: {self._tower.output} has shape {shape}, not {(batch, self._dim)}"
+            )
+        return got.astype(np.float32, copy=False)
+
+    def _unit(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        import numpy as np
+
+        lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+        if not np.isfinite(lengths).all() or (lengths < 1e-12).any():
+            raise UnusableVector(f"{self.file}: gives a vector that is zero or not finite")
+        return np.asarray(rows / lengths, np.float32)
+
+
+def _slice(value: NDArray[Any], start: int, step: int, fixed: Any) -> NDArray[Any]:
+    """Rows `start` to `start + step`; a graph of fixed batch gets its last row again to fill up."""
+    import numpy as np
+
+    rows = value[start : start + step]
+    if isinstance(fixed, int) and 0 < len(rows) < fixed:
+        rows = np.concatenate([rows, np.repeat(rows[-1:], fixed - len(rows), axis=0)])
+    return rows
+
+
+def _open_session(tower: Tower, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that wait by spinning burn CPU between calls.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    if tower.ready:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    path = tower.onnx.path
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many kinds, with no common root
+        raise ModelError(f"{path.name} does not load ({short(error)})") from error
+
+
+def short(error: Exception) -> str:
+    """What a library said, in one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
