@@ -51,6 +51,7 @@ class Settings:
     model_folder: str = ""
     model_threads: int = 0
     """Threads for inference; 0: as many as there are processors."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
     max_bytes: int = MAX_BYTES
     max_pixels: int = MAX_PIXELS

@@ -107,7 +107,8 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
 def clip_of(settings: Settings) -> Clip:
     if not settings.model_folder:
         raise ConfigurationError("Set IMAGES_MODEL_FOLDER to a model folder.")
-    return load_clip(settings.model_folder, threads=settings.model_threads or None)
+    threads = settings.model_threads or None
+    return load_clip(settings.model_folder, threads=threads, device=settings.device)
 
 
 def index_of(settings: Settings, clip: Clip) -> Index:

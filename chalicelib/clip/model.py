@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from chalicelib.clip.devices import Device, Place, place_of
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.identity import fingerprint
 from chalicelib.clip.pixels import PixelSpec, to_pixels
@@ -22,24 +23,31 @@ if TYPE_CHECKING:
 _ARTICLE = r"(?:a|an|the)\s+"
 
 
-def load_clip(folder: str | Path, *, threads: int | None = None) -> Clip:
+def load_clip(folder: str | Path, *, threads: int | None = None, device: Device = "auto") -> Clip:
     """The model in `folder`, ready to embed.
 
     `threads` is for each tower; without it, as many as this process may use CPUs. Raises
     ModelError, naming file and field, where the folder is incomplete, contradictory or of a kind
-    that is not read. Weights are loaded at the first use of a tower.
+    that is not read, and ConfigurationError where `device` cannot be had. Weights are loaded at
+    the first use of a tower, and "auto" becomes a device.
     """
-    return Clip(read_folder(folder), threads=threads)
+    if device not in ("auto", "cpu"):
+        place_of(device)
+    return Clip(read_folder(folder), threads=threads, device=device)
 
 
 class Clip:
     """Pictures and texts → unit vectors in one space. Safe to use from many threads."""
 
-    def __init__(self, folder: ModelFolder, *, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: ModelFolder, *, threads: int | None = None, device: Device | Place = "auto"
+    ) -> None:
         self._folder = folder
+        self._device: Device | Place = device
         vision, text = folder.vision_tower, folder.text_tower
-        self._vision = VisionTower(Session(vision, folder.dim, threads), folder.pixels, vision)
-        self._text = TextTower(Session(text, folder.dim, threads), folder.text, text)
+        sessions = [Session(tower, folder.dim, threads, device) for tower in (vision, text)]
+        self._vision = VisionTower(sessions[0], folder.pixels, vision)
+        self._text = TextTower(sessions[1], folder.text, text)
         self._lock = threading.Lock()
         self._fingerprint: str | None = None
 
@@ -57,6 +65,11 @@ class Clip:
     def form(self) -> str:
         """ "fp32", "fp16", "int8", …: how the weights are held."""
         return self._folder.form
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where the towers run."""
+        return (self._device if isinstance(self._device, Place) else place_of(self._device)).name
 
     @property
     def pixel_spec(self) -> PixelSpec:

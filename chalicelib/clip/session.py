@@ -1,14 +1,23 @@
 """One ONNX graph and the runtime that runs it, loaded when first used.
 
-onnxruntime is imported here and nowhere else in the product.
+onnxruntime is imported here and in `devices.py` and nowhere else in the product.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.clip.binding import Binding
+from chalicelib.clip.cpus import available_cpus
+from chalicelib.clip.devices import (
+    CPU_BATCH,
+    Device,
+    Place,
+    in_one_line,
+    open_session,
+    place_of,
+)
 from chalicelib.clip.spec import Tower
 from chalicelib.errors import ModelError, UnusableVector
 
@@ -16,43 +25,54 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAX_BATCH = 32
-"""Rows in one run: more is no faster on a CPU, and needs more memory."""
+MAX_BATCH = CPU_BATCH
+"""Rows in one run on the processor; `Session.batch` says how many it is elsewhere."""
 
 _FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 _INTEGERS = {"tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(uint8)": "uint8"}
 
 
-def available_cpus() -> int:
-    """CPUs this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
-
-
 class Session:
     """One ONNX graph, loaded once, at the first run; safe to call from many threads."""
 
-    def __init__(self, tower: Tower, dim: int, threads: int | None) -> None:
+    def __init__(
+        self, tower: Tower, dim: int, threads: int | None, device: Device | Place = "cpu"
+    ) -> None:
         self._tower = tower
         self._dim = dim
         self._threads = threads
+        self._device = device
         self._lock = threading.Lock()
         self._session: Any = None
+        self._binding: Binding | None = None
 
     @property
     def file(self) -> str:
         return self._tower.onnx.path.name
 
+    @property
+    def place(self) -> Place:
+        """Raises ConfigurationError where the device cannot be had."""
+        return self._device if isinstance(self._device, Place) else place_of(self._device)
+
+    @property
+    def batch(self) -> int:
+        """Rows that are best run at once; `run` slices what is more."""
+        return self.place.batch
+
     def load(self) -> Any:
         """The onnxruntime session. Raises ModelError where the graph does not load."""
         with self._lock:
             if self._session is None:
-                self._session = _open_session(self._tower, self._threads or available_cpus())
+                place = self.place
+                session = _open(self._tower, self._threads or available_cpus(), place)
+                if place.memory:
+                    self._binding = Binding(session, self._tower.output, place.memory)
+                self._session = session
             return self._session
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Unit rows, float32 [N, D], in slices of at most `MAX_BATCH` rows.
+        """Unit rows, float32 [N, D], in slices of at most `batch` rows.
 
         `inputs` are arrays of N rows by name, cast to what the graph takes. Raises ModelError
         where the graph fails or gives rows that are not of length D, `UnusableVector` where a row
@@ -63,7 +83,7 @@ class Session:
         session = self.load()
         takes = {i.name: i for i in session.get_inputs()}
         fixed = takes[self._tower.input].shape[0]
-        step = fixed if isinstance(fixed, int) and fixed > 0 else MAX_BATCH
+        step = fixed if isinstance(fixed, int) and fixed > 0 else self.batch
         cast = {n: np.ascontiguousarray(v, self._dtype(takes[n].type)) for n, v in inputs.items()}
         count = len(inputs[self._tower.input])
         out = np.empty((count, self._dim), np.float32)
@@ -83,7 +103,10 @@ class Session:
         import numpy as np
 
         try:
-            got = session.run([self._tower.output], rows)[0]
+            if self._binding:
+                got = self._binding.run(rows)
+            else:
+                got = session.run([self._tower.output], rows)[0]
         except Exception as error:  # onnxruntime raises many kinds, with no common root
             raise ModelError(f"{self.file}: the graph fails ({short(error)})") from error
         batch = len(rows[self._tower.input])
@@ -113,7 +136,7 @@ def _slice(value: NDArray[Any], start: int, step: int, fixed: Any) -> NDArray[An
     return rows
 
 
-def _open_session(tower: Tower, threads: int) -> Any:
+def _open(tower: Tower, threads: int, place: Place) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -126,11 +149,17 @@ def _open_session(tower: Tower, threads: int) -> Any:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     path = tower.onnx.path
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = open_session(str(path), options, place)
     except Exception as error:  # onnxruntime raises many kinds, with no common root
         raise ModelError(f"{path.name} does not load ({short(error)})") from error
+    if place.providers[0][0] not in session.get_providers():
+        raise ModelError(
+            f"{path.name} does not load on {place.name}: onnxruntime opened it with "
+            f"{', '.join(session.get_providers())} only"
+        )
+    return session
 
 
 def short(error: Exception) -> str:
     """What a library said, in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return in_one_line(str(error)) or type(error).__name__

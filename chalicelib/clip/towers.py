@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.clip.pixels import PixelSpec, normalise
-from chalicelib.clip.session import MAX_BATCH, Session
+from chalicelib.clip.session import Session
 from chalicelib.clip.spec import TextSpec, Tower
 from chalicelib.clip.tokens import Tokens
 
@@ -26,9 +26,10 @@ class VisionTower:
         """uint8 [N, H, W, 3] → float32 [N, D]; N is at least 1. Raises ModelError."""
         import numpy as np
 
+        step = self._session.batch
         parts = [
-            self._session.run({self._tower.input: self._taken(pixels[at : at + MAX_BATCH])})
-            for at in range(0, len(pixels), MAX_BATCH)
+            self._session.run({self._tower.input: self._taken(pixels[at : at + step])})
+            for at in range(0, len(pixels), step)
         ]
         return np.concatenate(parts)
 
@@ -57,8 +58,9 @@ class TextTower:
         ids = self.tokens.of(texts)
         order = sorted(range(len(ids)), key=lambda n: len(ids[n]))
         out: NDArray[np.float32] | None = None
-        for start in range(0, len(order), MAX_BATCH):
-            part = order[start : start + MAX_BATCH]
+        step = self._session.batch
+        for start in range(0, len(order), step):
+            part = order[start : start + step]
             rows = self._session.run(self._pad([ids[n] for n in part]))
             out = np.empty((len(texts), rows.shape[1]), np.float32) if out is None else out
             out[part] = rows

@@ -1,0 +1,122 @@
+"""Where a graph runs: the processor, or an NVIDIA device through onnxruntime's CUDA provider.
+
+onnxruntime goes back to the processor with a warning where CUDA cannot be had
+(https://onnxruntime.ai/docs/execution-providers/); here nothing is believed of a provider but
+what a session that was opened with it says.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from chalicelib.errors import ConfigurationError
+
+Device = Literal["auto", "cpu", "cuda"]
+"""What may be asked for. "auto": CUDA where it can be had, else the processor."""
+
+Provider = tuple[str, dict[str, str]]
+
+CPU_BATCH = 32
+"""Rows in one run: more is no faster on a CPU, and needs more memory."""
+CUDA_BATCH = 256
+"""Rows in one run on a device that is idle while less is under way."""
+
+_CPU: Provider = ("CPUExecutionProvider", {})
+_CUDA: Provider = (
+    "CUDAExecutionProvider",
+    {
+        # By default the arena doubles, and cuDNN tries every algorithm for each new batch size.
+        "arena_extend_strategy": "kSameAsRequested",
+        "cudnn_conv_algo_search": "HEURISTIC",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where graphs run: onnxruntime's providers in order, and the rows of one run.
+
+    `memory`: the device whose memory inputs and outputs are bound to; None: handed over as arrays.
+    """
+
+    name: Literal["cpu", "cuda"]
+    providers: tuple[Provider, ...]
+    batch: int
+    memory: Literal["cpu", "cuda"] | None = None
+
+
+CPU = Place("cpu", (_CPU,), CPU_BATCH)
+CUDA = Place("cuda", (_CUDA, _CPU), CUDA_BATCH, memory="cuda")
+
+
+def place_of(device: Device) -> Place:
+    """The place for `device`. Raises ConfigurationError where it cannot be had."""
+    if device not in get_args(Device):
+        raise ConfigurationError(
+            f"The device is one of {', '.join(get_args(Device))}, not {device!r}."
+        )
+    if device == "cpu":
+        return CPU
+    reason = why_no_cuda()
+    if reason is None:
+        return CUDA
+    if device == "auto":
+        return CPU
+    raise ConfigurationError(f"The device cuda cannot be used: {reason}")
+
+
+@functools.cache
+def why_no_cuda() -> str | None:
+    """None where CUDA works, tried with a graph of one node; else a sentence. Asked once."""
+    import onnxruntime
+
+    name = _CUDA[0]
+    there = onnxruntime.get_available_providers()
+    if name not in there:
+        return (
+            f"this onnxruntime has no {name} (it has {', '.join(there)}). "
+            "Install onnxruntime-gpu in place of onnxruntime."
+        )
+    said = io.StringIO()
+    try:
+        # It looks for the libraries that the nvidia-* packages bring, and prints what it misses.
+        with redirect_stdout(said):
+            onnxruntime.preload_dlls()
+        session = open_session(_ONE_NODE, onnxruntime.SessionOptions(), CUDA)
+        got = session.get_providers()
+    except Exception as error:  # onnxruntime raises many kinds, with no common root
+        return (
+            f"CUDA does not start ({in_one_line(str(error))}). "
+            "Check that nvidia-smi lists a device, and that the driver is new enough."
+        )
+    if name in got:
+        return None
+    missing = in_one_line(said.getvalue()) or "onnxruntime does not say why"
+    return (
+        f"onnxruntime offers {name} but opens a session with {', '.join(got)} only ({missing}). "
+        "Install the CUDA and cuDNN libraries: pip install 'onnxruntime-gpu[cuda,cudnn]'."
+    )
+
+
+def open_session(graph: str | bytes, options: Any, place: Place) -> Any:
+    """An onnxruntime session that raises, and does not go on with fewer providers, if one fails."""
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(
+        graph, options, providers=list(place.providers), enable_fallback=False
+    )
+
+
+def in_one_line(said: str) -> str:
+    return " ".join(said.split())[:200]
+
+
+_ONE_NODE = bytes.fromhex(
+    "08083a320a0b0a017812017922034e65671201675a0f0a0178120a0a08080112040a02080162"
+    "0f0a0179120a0a08080112040a02080142040a00100d"
+)
+"""x float [1] → Neg → y, as `onnx` writes it with opset 13."""
