@@ -52,6 +52,8 @@ class Settings:
     model_threads: int = 0
     """Threads for inference; 0: as many as there are processors."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    exact: Literal["auto", "true", "false"] = "auto"
+    """Whether pictures are decoded whole; auto: for models held in fp32."""
 
     max_bytes: int = MAX_BYTES
     max_pixels: int = MAX_PIXELS

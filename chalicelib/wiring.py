@@ -108,7 +108,8 @@ def clip_of(settings: Settings) -> Clip:
     if not settings.model_folder:
         raise ConfigurationError("Set IMAGES_MODEL_FOLDER to a model folder.")
     threads = settings.model_threads or None
-    return load_clip(settings.model_folder, threads=threads, device=settings.device)
+    exact = {"auto": None, "true": True, "false": False}[settings.exact]
+    return load_clip(settings.model_folder, threads=threads, device=settings.device, exact=exact)
 
 
 def index_of(settings: Settings, clip: Clip) -> Index:

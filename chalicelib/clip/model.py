@@ -23,27 +23,40 @@ if TYPE_CHECKING:
 _ARTICLE = r"(?:a|an|the)\s+"
 
 
-def load_clip(folder: str | Path, *, threads: int | None = None, device: Device = "auto") -> Clip:
+def load_clip(
+    folder: str | Path,
+    *,
+    threads: int | None = None,
+    device: Device = "auto",
+    exact: bool | None = None,
+) -> Clip:
     """The model in `folder`, ready to embed.
 
     `threads` is for each tower; without it, as many as this process may use CPUs. Raises
     ModelError, naming file and field, where the folder is incomplete, contradictory or of a kind
     that is not read, and ConfigurationError where `device` cannot be had. Weights are loaded at
-    the first use of a tower, and "auto" becomes a device.
+    the first use of a tower, and "auto" becomes a device. `exact` is `Clip.exact`; None makes
+    it true for weights held in fp32.
     """
     if device not in ("auto", "cpu"):
         place_of(device)
-    return Clip(read_folder(folder), threads=threads, device=device)
+    return Clip(read_folder(folder), threads=threads, device=device, exact=exact)
 
 
 class Clip:
     """Pictures and texts → unit vectors in one space. Safe to use from many threads."""
 
     def __init__(
-        self, folder: ModelFolder, *, threads: int | None = None, device: Device | Place = "auto"
+        self,
+        folder: ModelFolder,
+        *,
+        threads: int | None = None,
+        device: Device | Place = "auto",
+        exact: bool | None = None,
     ) -> None:
         self._folder = folder
         self._device: Device | Place = device
+        self._exact = folder.form == "fp32" if exact is None else exact
         vision, text = folder.vision_tower, folder.text_tower
         sessions = [Session(tower, folder.dim, threads, device) for tower in (vision, text)]
         self._vision = VisionTower(sessions[0], folder.pixels, vision)
@@ -70,6 +83,12 @@ class Clip:
     def device(self) -> Literal["cpu", "cuda"]:
         """Where the towers run."""
         return (self._device if isinstance(self._device, Place) else place_of(self._device)).name
+
+    @property
+    def exact(self) -> bool:
+        """Whether pictures are decoded whole, so that vectors are the reference's; otherwise
+        large ones may be decoded at a fraction of their size, with vectors very nearly those."""
+        return self._exact
 
     @property
     def pixel_spec(self) -> PixelSpec:
