@@ -25,9 +25,9 @@ def _quotas(root: Path) -> Iterator[float]:
     (https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files,
     https://docs.kernel.org/scheduler/sched-bwc.html)."""
     for line in _words(root / "proc/self/cgroup", "\n"):
-        _, controllers, group = [*line.split(":", 2), "", ""][:3]
+        number, controllers, group = [*line.split(":", 2), "", ""][:3]
         version_1 = "cpu" in controllers.split(",")
-        if not version_1 and controllers:
+        if not version_1 and (number, controllers) != ("0", ""):
             continue
         tops = ("cpu", "cpu,cpuacct") if version_1 else ("", "unified")
         for top in tops:

@@ -7,8 +7,11 @@ what a session that was opened with it says.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import io
+import re
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -22,8 +25,11 @@ Provider = tuple[str, dict[str, str]]
 
 CPU_BATCH = 32
 """Rows in one run: more is no faster on a CPU, and needs more memory."""
-CUDA_BATCH = 256
-"""Rows in one run on a device that is idle while less is under way."""
+CUDA_BATCH = 128
+"""Rows in one run on a device that is half idle with fewer."""
+
+MOST_SAID = 320
+"""Characters of a library's message that are passed on."""
 
 _CPU: Provider = ("CPUExecutionProvider", {})
 _CUDA: Provider = (
@@ -71,34 +77,66 @@ def place_of(device: Device) -> Place:
 
 @functools.cache
 def why_no_cuda() -> str | None:
-    """None where CUDA works, tried with a graph of one node; else a sentence. Asked once."""
+    """None where CUDA works; else a sentence. Tried once."""
     import onnxruntime
 
+    return reason_against_cuda(onnxruntime)
+
+
+def reason_against_cuda(runtime: Any, library: Callable[[str], Any] = ctypes.CDLL) -> str | None:
+    """`runtime` is the onnxruntime module, a graph of one node is opened with it; `library` loads
+    the driver's."""
     name = _CUDA[0]
-    there = onnxruntime.get_available_providers()
+    there = runtime.get_available_providers()
     if name not in there:
         return (
             f"this onnxruntime has no {name} (it has {', '.join(there)}). "
             "Install onnxruntime-gpu in place of onnxruntime."
         )
+    return _reason_against_driver(library) or _reason_against_session(runtime)
+
+
+def _reason_against_driver(library: Callable[[str], Any]) -> str | None:
+    """https://docs.nvidia.com/cuda/cuda-driver-api/: 0 is success, 100 means no device."""
+    try:
+        driver = library("libcuda.so.1")
+    except OSError:
+        return (
+            "there is no NVIDIA driver (libcuda.so.1). Install it; in a container, start that "
+            "with its devices (docker run --gpus all)."
+        )
+    count = ctypes.c_int()
+    status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    if status not in (0, 100):
+        return f"the NVIDIA driver gives error {status}. See what nvidia-smi says."
+    if status == 100 or count.value < 1:
+        return "the NVIDIA driver finds no device. See what nvidia-smi lists."
+    return None
+
+
+def _reason_against_session(runtime: Any) -> str | None:
+    name = _CUDA[0]
     said = io.StringIO()
     try:
         # It looks for the libraries that the nvidia-* packages bring, and prints what it misses.
         with redirect_stdout(said):
-            onnxruntime.preload_dlls()
-        session = open_session(_ONE_NODE, onnxruntime.SessionOptions(), CUDA)
-        got = session.get_providers()
+            runtime.preload_dlls()
+        session = runtime.InferenceSession(
+            _ONE_NODE, providers=list(CUDA.providers), enable_fallback=False
+        )
     except Exception as error:  # onnxruntime raises many kinds, with no common root
         return (
             f"CUDA does not start ({in_one_line(str(error))}). "
-            "Check that nvidia-smi lists a device, and that the driver is new enough."
+            "Check that nvidia-smi lists a device, and that its driver is new enough."
         )
+    got = session.get_providers()
     if name in got:
         return None
-    missing = in_one_line(said.getvalue()) or "onnxruntime does not say why"
+    lacking = ", ".join(re.findall(r"Failed to load (\S+):", said.getvalue())) or "it does not say"
     return (
-        f"onnxruntime offers {name} but opens a session with {', '.join(got)} only ({missing}). "
-        "Install the CUDA and cuDNN libraries: pip install 'onnxruntime-gpu[cuda,cudnn]'."
+        f"onnxruntime has {name}, but opens a session with {', '.join(got)} only "
+        f"(libraries it lacks: {lacking}). "
+        "Install those of CUDA and cuDNN: pip install 'onnxruntime-gpu[cuda,cudnn]'."
     )
 
 
@@ -112,8 +150,15 @@ def open_session(graph: str | bytes, options: Any, place: Place) -> Any:
 
 
 def in_one_line(said: str) -> str:
-    return " ".join(said.split())[:200]
+    """What a library said, without where in its source it said it."""
+    return _PLACES.sub("", " ".join(said.split())).strip()[:MOST_SAID]
 
+
+_PLACES = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : "
+    r"|Load model from .*? failed:"
+    r"|/\S*onnxruntime\S*:\d+ .*?\)(?: const)? (?=[A-Z])"
+)
 
 _ONE_NODE = bytes.fromhex(
     "08083a320a0b0a017812017922034e65671201675a0f0a0178120a0a08080112040a02080162"

@@ -29,6 +29,14 @@ MAX_BATCH = CPU_BATCH
 """Rows in one run on the processor; `Session.batch` says how many it is elsewhere."""
 
 _FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16"}
+_UNKNOWN = (
+    "No Op registered",
+    "is not a registered function/op",
+    "Could not find an implementation",
+    "Unsupported model IR version",
+    "official released onnx opset",
+)
+"""What onnxruntime says of a graph that needs more than it has."""
 _INTEGERS = {"tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(uint8)": "uint8"}
 
 
@@ -113,7 +121,8 @@ class Session:
         if not isinstance(got, np.ndarray) or got.shape != (batch, self._dim):
             shape = getattr(got, "shape", None)
             raise ModelError(
-                f"{self.file}: {self._tower.output} has shape {shape}, not {(batch, self._dim)}"
+                f"{self.file}: {self._tower.output} has shape {shape}, not {(batch, self._dim)}; "
+                "the graph and the configuration are of different models."
             )
         return got.astype(np.float32, copy=False)
 
@@ -145,17 +154,22 @@ def _open(tower: Tower, threads: int, place: Place) -> Any:
     # Threads that wait by spinning burn CPU between calls.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    if tower.ready:
+    if tower.ready and place.name == "cpu":
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     path = tower.onnx.path
     try:
         session = open_session(str(path), options, place)
     except Exception as error:  # onnxruntime raises many kinds, with no common root
-        raise ModelError(f"{path.name} does not load ({short(error)})") from error
+        said = short(error)
+        remedy = "Fetch or export it again."
+        if any(part in said for part in _UNKNOWN):
+            version = onnxruntime.__version__
+            remedy = f"Export it for an older opset, or use one newer than onnxruntime {version}."
+        raise ModelError(f"{path.name} does not load ({said}). {remedy}") from error
     if place.providers[0][0] not in session.get_providers():
         raise ModelError(
             f"{path.name} does not load on {place.name}: onnxruntime opened it with "
-            f"{', '.join(session.get_providers())} only"
+            f"{', '.join(session.get_providers())} only."
         )
     return session
 
