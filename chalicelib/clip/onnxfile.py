@@ -19,8 +19,15 @@ Shape = tuple[int | None, ...]
 
 _Visit = Callable[[memoryview], None]
 
-FLOAT, UINT8, FLOAT16 = 1, 2, 10
+FLOAT, UINT8, INT32, INT64, FLOAT16 = 1, 2, 6, 7, 10
 """TensorProto.DataType of onnx.proto3."""
+
+MAX_BYTES = 8 * 1024**3
+"""Graph and weights of one tower; the largest published CLIP (5 thousand million) is split in two
+towers of less in half precision."""
+
+MAX_EXTERNAL = 1000
+"""Files of weights beside one graph; exporters write one, or one for each tensor of a layer."""
 
 MAX_DEPTH = 32
 """Graphs within graphs (If, Loop) and fields within fields; real models stay under ten."""
@@ -43,11 +50,32 @@ class OnnxFile:
 def read_onnx(path: Path, folder: Path) -> OnnxFile:
     """Read the head of an ONNX file.
 
-    Raises ModelError where the file is missing or not ONNX, or where its weights would be read
-    from outside `folder`.
+    Raises ModelError where the file is missing or not ONNX, where its weights would be read from
+    outside `folder`, or where there is more of them than `MAX_BYTES` and `MAX_EXTERNAL` allow.
     """
+    scan = _scan(path, folder)
+    if not scan.inputs or not scan.outputs:
+        raise ModelError(f"{path.name} is not an ONNX model: it has no inputs or no outputs")
+    inputs = {name: shape for name, shape in scan.inputs.items() if name not in scan.initializers}
+    external = tuple(_inside(path, location, folder) for location in sorted(scan.locations))
+    if path.stat().st_size + sum(p.stat().st_size for p in external) > MAX_BYTES:
+        raise _too_large(path)
+    return OnnxFile(path, inputs, scan.outputs, external, scan.types)
+
+
+def external_locations(path: Path, folder: Path) -> tuple[str, ...]:
+    """Where a graph says its weights lie, as written in it, whether or not anything is there.
+
+    Raises ModelError where the file is missing or not ONNX.
+    """
+    return tuple(sorted(_scan(path, folder).locations))
+
+
+def _scan(path: Path, folder: Path) -> _Scan:
     scan = _Scan()
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise _too_large(path)
         with path.open("rb") as file:
             # Not closed by hand: it goes with the last view of it.
             scan.model(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
@@ -55,11 +83,11 @@ def read_onnx(path: Path, folder: Path) -> OnnxFile:
         raise ModelError(f"{path.name} is missing from {folder.name}") from error
     except (OSError, ValueError, IndexError) as error:
         raise ModelError(f"{path.name} is not a whole ONNX file ({error})") from error
-    if not scan.inputs or not scan.outputs:
-        raise ModelError(f"{path.name} is not an ONNX model: it has no inputs or no outputs")
-    inputs = {name: shape for name, shape in scan.inputs.items() if name not in scan.initializers}
-    external = tuple(_inside(path, location, folder) for location in sorted(scan.locations))
-    return OnnxFile(path, inputs, scan.outputs, external, scan.types)
+    return scan
+
+
+def _too_large(path: Path) -> ModelError:
+    return ModelError(f"{path.name} and its weights are larger than {MAX_BYTES // 2**30} GiB")
 
 
 def _inside(path: Path, location: str, folder: Path) -> Path:
@@ -128,6 +156,8 @@ class _Scan:
                     value = _text(body) if number == 2 else value
             if key == "location":
                 self.locations.add(value)
+                if len(self.locations) > MAX_EXTERNAL:
+                    raise ValueError(f"its weights lie in more than {MAX_EXTERNAL} files")
 
         def name(body: memoryview) -> None:
             self.initializers.add(_text(body))

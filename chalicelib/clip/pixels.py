@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Mode = Literal["shortest", "squash"]
+Halving = Literal["floor", "even"]
 Interpolation = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
 
 INTERPOLATIONS: tuple[Interpolation, ...] = (
@@ -47,6 +48,9 @@ class PixelSpec:
 
     `mode` "shortest" brings the shorter side to `size` pixels, "squash" both sides; then the
     middle `crop` × `crop` pixels are kept. `mean` and `std` are per channel, of values in 0 to 1.
+    `halving` says where the middle starts when an odd number of pixels is left over: "floor" at
+    `(side − crop) // 2` (Hugging Face's processors), "even" at the even one of the two halves
+    (Python's `round`, in torchvision's CenterCrop, and so in open_clip).
     """
 
     mode: Mode
@@ -55,10 +59,15 @@ class PixelSpec:
     interpolation: Interpolation
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    halving: Halving = "floor"
 
     def __post_init__(self) -> None:
         if self.mode not in ("shortest", "squash"):
             raise ModelError(f"mode {self.mode!r} is neither 'shortest' nor 'squash'", field="mode")
+        if self.halving not in ("floor", "even"):
+            raise ModelError(
+                f"halving {self.halving!r} is neither 'floor' nor 'even'", field="halving"
+            )
         if self.interpolation not in INTERPOLATIONS:
             known = ", ".join(INTERPOLATIONS)
             raise ModelError(
@@ -91,8 +100,9 @@ class PixelSpec:
                 interpolation=value["interpolation"],
                 mean=_three(value["mean"]),
                 std=_three(value["std"]),
+                halving=value.get("halving", "floor"),
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelError(f"not a pixel specification: {error!r}") from error
 
 
@@ -104,8 +114,9 @@ def _three(values: Any) -> tuple[float, float, float]:
 def to_pixels(image: Image, spec: PixelSpec) -> NDArray[np.uint8]:
     """Resize and crop an RGB picture: uint8 of shape [crop, crop, 3].
 
-    The same pixels as Hugging Face's CLIPImageProcessor (the PIL one) makes: the longer side is
-    `int(size × long / short)`, the crop starts at `(side − crop) // 2`.
+    The same pixels as Hugging Face's CLIPImageProcessor (the PIL one) and torchvision's Resize and
+    CenterCrop (on PIL pictures) make: in both the longer side is `int(size × long / short)`; the
+    crop starts as `PixelSpec.halving` says.
     """
     import numpy as np
     from PIL.Image import Resampling
@@ -114,7 +125,7 @@ def to_pixels(image: Image, spec: PixelSpec) -> NDArray[np.uint8]:
         raise ValueError(f"to_pixels takes RGB pictures, not {image.mode}")
     method = Resampling(INTERPOLATIONS.index(spec.interpolation))
     width, height = _resized(image.width, image.height, spec)
-    left, top = (width - spec.crop) // 2, (height - spec.crop) // 2
+    left, top = _start(width, spec), _start(height, spec)
     if max(width, height) <= WHOLE_RESIZE_UP_TO * min(width, height):
         whole = image.resize((width, height), method)
         cut = whole.crop((left, top, left + spec.crop, top + spec.crop))
@@ -132,6 +143,11 @@ def _resized(width: int, height: int, spec: PixelSpec) -> tuple[int, int]:
     short, long = sorted((width, height))
     longer = int(spec.size * long / short)
     return (spec.size, longer) if width <= height else (longer, spec.size)
+
+
+def _start(side: int, spec: PixelSpec) -> int:
+    over = side - spec.crop
+    return over // 2 if spec.halving == "floor" else round(over / 2)
 
 
 def _source_span(source: int, resized: int, start: int, crop: int) -> tuple[int, int, float, float]:

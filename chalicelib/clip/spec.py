@@ -11,10 +11,23 @@ from chalicelib.clip.onnxfile import OnnxFile
 from chalicelib.clip.pixels import PixelSpec
 from chalicelib.errors import ModelError
 
-Cleaning = Literal["none", "whitespace", "lower", "canonicalise"]
+Cleaning = Literal["none", "whitespace", "lower", "canonicalise", "canonicalise_words"]
 
-MAX_JSON_BYTES = 32 * 1024 * 1024
-"""The largest published tokenizer.json (256,000 tokens) is about 17 MiB."""
+MAX_JSON_BYTES = 64 * 1024 * 1024
+"""The largest published tokenizer.json (Gemma's, 256,000 tokens) is about 33 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """An input that a graph of both towers wants, and the tower at hand has nothing for.
+
+    It is filled with ones: as many rows as the other input where `rows`, none where not. `shape`
+    is that of one row.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    rows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +36,7 @@ class Tower:
 
     `takes_pixels`: a vision tower that takes uint8 [N, H, W, 3] and normalises by itself.
     `ready`: the graph is optimised already, and the runtime need not do it at each start.
+    `spare`: the other tower's inputs, where one graph holds both.
     """
 
     onnx: OnnxFile
@@ -31,6 +45,7 @@ class Tower:
     mask: str | None = None
     takes_pixels: bool = False
     ready: bool = False
+    spare: tuple[Spare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,9 @@ class TextSpec:
     `max_tokens`, for models that were trained so and read or attend to the padding (SigLIP).
     `cleaning` is done before the tokenizer, as the model's authors did in code rather than in
     tokenizer.json: "whitespace" makes each run of it one space, "lower" also makes small letters,
-    "canonicalise" also drops ASCII punctuation. `language_prefix` stands before every text (NLLB).
+    "canonicalise" also drops ASCII punctuation, and "canonicalise_words" makes a space of each
+    underscore before that. `language_prefix` is the token (NLLB's "fra_Latn") that stands where the
+    tokenizer puts a language of its own.
     """
 
     tokenizer: Path

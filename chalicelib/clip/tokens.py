@@ -7,24 +7,29 @@ from __future__ import annotations
 
 import string
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.clip.session import short
 from chalicelib.clip.spec import TextSpec
+from chalicelib.clip.tokenizerfile import LANGUAGE
 from chalicelib.errors import ModelError
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def clean(text: str, spec: TextSpec) -> str:
-    """What the tokenizer is given: see `TextSpec.cleaning` and `TextSpec.language_prefix`."""
-    if spec.cleaning != "none":
-        text = " ".join(text.split())
-    if spec.cleaning == "canonicalise":
-        text = " ".join(text.translate(_NO_PUNCTUATION).lower().split())
+    """What the tokenizer is given: see `TextSpec.cleaning`."""
+    if spec.cleaning == "none":
+        return text
+    if spec.cleaning == "canonicalise_words":
+        text = text.replace("_", " ")
+    if spec.cleaning.startswith("canonicalise"):
+        text = text.translate(_NO_PUNCTUATION).lower()
     elif spec.cleaning == "lower":
-        text = text.lower()
-    return spec.language_prefix + text
+        # Letter by letter, as tokenizers' Lowercase: `str.lower` alone writes a Greek word's last
+        # sigma in its final form.
+        text = "".join(letter.lower() for letter in text)
+    return " ".join(text.split())
 
 
 class Tokens:
@@ -34,12 +39,15 @@ class Tokens:
         self._spec = spec
         self._lock = threading.Lock()
         self._tokenizer: Any = None
+        self._language: _Language | None = None
 
     def load(self) -> Any:
         """The tokenizer. Raises ModelError where it does not load."""
         with self._lock:
             if self._tokenizer is None:
-                self._tokenizer = _open(self._spec)
+                tokenizer = _open(self._spec)
+                self._language = _find_language(tokenizer, self._spec)
+                self._tokenizer = tokenizer
             return self._tokenizer
 
     def of(self, texts: list[str]) -> list[list[int]]:
@@ -49,7 +57,11 @@ class Tokens:
         """
         tokenizer = self.load()
         # One by one: encode_batch starts a thread pool, which a later fork would break.
-        return [list(tokenizer.encode(clean(text, self._spec)).ids) for text in texts]
+        rows = [list(tokenizer.encode(clean(text, self._spec)).ids) for text in texts]
+        if self._language is not None:
+            for row in rows:
+                row[self._language.place] = self._language.id
+        return rows
 
 
 def _open(spec: TextSpec) -> Any:
@@ -62,3 +74,24 @@ def _open(spec: TextSpec) -> Any:
     except Exception as error:  # tokenizers raises plain Exception
         raise ModelError(f"{spec.tokenizer.name} does not load ({short(error)})") from error
     return tokenizer
+
+
+class _Language(NamedTuple):
+    place: int
+    id: int
+
+
+def _find_language(tokenizer: Any, spec: TextSpec) -> _Language | None:
+    """Where `TextSpec.language_prefix` goes: the place of the language of tokenizer.json's own.
+
+    So does NllbTokenizer.set_src_lang_special_tokens: the language token stands first, or in its
+    older behaviour last; a text of no words shows which.
+    """
+    if not spec.language_prefix:
+        return None
+    code = tokenizer.token_to_id(spec.language_prefix)
+    frame = tokenizer.encode("").tokens
+    places = [place for place, token in enumerate(frame) if LANGUAGE.fullmatch(token)]
+    if code is None or len(places) != 1 or places[0] not in (0, len(frame) - 1):
+        raise ModelError(f"{spec.tokenizer.name}: has no place for {spec.language_prefix!r}")
+    return _Language(0 if places[0] == 0 else -1, code)

@@ -28,7 +28,9 @@ class VisionTower:
 
         step = self._session.batch
         parts = [
-            self._session.run({self._tower.input: self._taken(pixels[at : at + step])})
+            self._session.run(
+                with_spare({self._tower.input: self._taken(pixels[at : at + step])}, self._tower)
+            )
             for at in range(0, len(pixels), step)
         ]
         return np.concatenate(parts)
@@ -80,10 +82,19 @@ class TextTower:
         inputs = {self._tower.input: tokens}
         if self._tower.mask is not None:
             inputs[self._tower.mask] = mask
-        return inputs
+        return with_spare(inputs, self._tower)
 
     def _length(self, longest: int) -> int:
         shape = self._tower.onnx.inputs[self._tower.input]
         if len(shape) == 2 and shape[1]:
             return shape[1]
         return self._spec.max_tokens if self._spec.padded else longest
+
+
+def with_spare(inputs: dict[str, NDArray[Any]], tower: Tower) -> dict[str, NDArray[Any]]:
+    """The inputs, with those of the other tower where one graph holds both (`Tower.spare`)."""
+    import numpy as np
+
+    rows = len(inputs[tower.input])
+    spare = {s.name: np.ones((rows if s.rows else 0, *s.shape), np.int64) for s in tower.spare}
+    return {**inputs, **spare}
