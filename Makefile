@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
-.PHONY: help demo opensearch test check fmt lock clean bench bench-index
+.PHONY: help demo opensearch test check fmt lock clean bench bench-index bench-clip
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -42,12 +42,17 @@ N ?= 100000
 bench-index: $(VENV)/dev.done  ## OpenSearch beside the embedded index: speed, recall, size; N=1000000
 	@PYTHONPATH=. $(BIN)/python bench/index_opensearch.py --n $(N)
 
+bench-clip: $(VENV)/dev.done .cache/bench/venv/done $(if $(TORCH),.cache/bench/venv-torch/done)  ## ours beside fastembed; TORCH=1 adds transformers; ARGS='--quick'
+	@$(BIN)/python -m bench.clip $(if $(TORCH),--torch) $(ARGS)
+
 lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hashes
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt local/requirements.in -o local/requirements.txt
 	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements.in -o container_embedder/requirements.txt
 	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements-gpu.in -o container_embedder/requirements-gpu.txt
 	@$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
+	@$(COMPILE) bench/requirements.in -o bench/requirements.txt
+	@$(COMPILE) bench/requirements-torch.in -o bench/requirements-torch.txt
 
 clean:  ## remove what make made; photos and index in .local stay
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache
@@ -73,4 +78,12 @@ $(VENV)/dev.done: requirements-dev.txt | $(BIN)/python
 .cache/api-zip.done: requirements.txt | $(VENV)/dev.done
 	@mkdir -p .cache && rm -rf .cache/api-zip
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --target .cache/api-zip -r requirements.txt >&2
+	@touch $@
+
+.cache/bench/venv/done: bench/requirements.txt | $(VENV)/dev.done
+.cache/bench/venv-torch/done: bench/requirements-torch.txt | $(VENV)/dev.done
+.cache/bench/venv/done .cache/bench/venv-torch/done:
+	@echo "Installing what is measured beside ours (once) …" >&2
+	@rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) >&2
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< >&2
 	@touch $@
