@@ -64,7 +64,7 @@ def read_text(path: Path, file: str, *, ready: bool = False, single: bool = Fals
     return Tower(onnx, ids, _output(onnx, file, "text", single=single), mask, ready=ready)
 
 
-def read_combined(path: Path, file: str, side: int) -> tuple[Tower, Tower]:
+def read_combined(path: Path, file: str, side: int, *, ready: bool) -> tuple[Tower, Tower]:
     """Vision and text towers of one graph that holds both, as Jina CLIP v2's does.
 
     As transformers.js runs it: asked for texts, it gets no pictures (of `side` pixels); asked for
@@ -81,9 +81,11 @@ def read_combined(path: Path, file: str, side: int) -> tuple[Tower, Tower]:
     texts = ("input_ids", mask) if mask else ("input_ids",)
     no_pictures = Spare("pixel_values", (3, side, side), rows=False)
     one_token = tuple(Spare(name, (1,), rows=True) for name in texts)
-    vision = Tower(onnx, "pixel_values", _output(onnx, file, "vision"), spare=one_token)
-    text = Tower(onnx, "input_ids", _output(onnx, file, "text"), mask, spare=(no_pictures,))
-    return vision, text
+    vision = Tower(
+        onnx, "pixel_values", _output(onnx, file, "vision"), ready=ready, spare=one_token
+    )
+    output = _output(onnx, file, "text")
+    return vision, Tower(onnx, "input_ids", output, mask, ready=ready, spare=(no_pictures,))
 
 
 def _only(onnx: OnnxFile, file: str, names: tuple[str, ...]) -> str:
@@ -125,9 +127,7 @@ def vector_length(said: dict[str, int], towers: tuple[Tower, Tower], otherwise: 
     for tower in towers:
         shape = tower.onnx.outputs[tower.output]
         if shape and shape[-1] is not None:
-            said[f"{tower.onnx.path.parent.name}/{tower.onnx.path.name}: {tower.output}"] = shape[
-                -1
-            ]
+            said[f"{tower.onnx.name}: {tower.output}"] = shape[-1]
     if not said:
         raise wrong("config.json", otherwise, "is missing, and the graphs do not say it")
     if len(set(said.values())) > 1:

@@ -43,7 +43,7 @@ def read_huggingface(path: Path) -> ModelFolder:
     if pixels is None:
         pixels, where = hf_pixels(read_json(path / PREPROCESSOR)), PREPROCESSOR
     if vision_file == text_file:
-        vision, text = read_combined(path, vision_file, pixels.crop)
+        vision, text = read_combined(path, vision_file, pixels.crop, ready=search.ready)
     else:
         vision = read_vision(path, vision_file, ready=search.ready)
         text = read_text(path, text_file, ready=search.ready)

@@ -82,7 +82,7 @@ def _rules(path: Path, config: dict[str, Any], search: SearchConfig, tower: Towe
     cfg = config.get("text_cfg")
     if not isinstance(cfg, dict):
         raise wrong("config.json", "text_cfg", "is missing or not an object")
-    files = TokenizerFile(path / "textual")
+    files = TokenizerFile(path / "textual", "textual/")
     files.check_right_padding()
     files.check_end()
     if search.language:

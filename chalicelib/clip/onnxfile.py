@@ -37,10 +37,12 @@ MAX_DEPTH = 32
 class OnnxFile:
     """The names and shapes of a graph's inputs and outputs; the files its weights lie in.
 
+    `name` is the file's within the model folder ("onnx/text_model.onnx"), for messages.
     `types` are the element types of inputs and outputs, as ONNX numbers them (`FLOAT`, `UINT8`, …).
     """
 
     path: Path
+    name: str
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
     external: tuple[Path, ...]
@@ -53,14 +55,14 @@ def read_onnx(path: Path, folder: Path) -> OnnxFile:
     Raises ModelError where the file is missing or not ONNX, where its weights would be read from
     outside `folder`, or where there is more of them than `MAX_BYTES` and `MAX_EXTERNAL` allow.
     """
-    scan = _scan(path, folder)
+    scan, where = _scan(path, folder), str(path.relative_to(folder))
     if not scan.inputs or not scan.outputs:
-        raise ModelError(f"{path.name} is not an ONNX model: it has no inputs or no outputs")
+        raise ModelError(f"{where} is not an ONNX model: it has no inputs or no outputs")
     inputs = {name: shape for name, shape in scan.inputs.items() if name not in scan.initializers}
     external = tuple(_inside(path, location, folder) for location in sorted(scan.locations))
     if path.stat().st_size + sum(p.stat().st_size for p in external) > MAX_BYTES:
-        raise _too_large(path)
-    return OnnxFile(path, inputs, scan.outputs, external, scan.types)
+        raise _too_large(where)
+    return OnnxFile(path, where, inputs, scan.outputs, external, scan.types)
 
 
 def external_locations(path: Path, folder: Path) -> tuple[str, ...]:
@@ -73,33 +75,34 @@ def external_locations(path: Path, folder: Path) -> tuple[str, ...]:
 
 def _scan(path: Path, folder: Path) -> _Scan:
     scan = _Scan()
+    name = str(path.relative_to(folder))
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise _too_large(path)
+            raise _too_large(name)
         with path.open("rb") as file:
             # Not closed by hand: it goes with the last view of it.
             scan.model(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
     except FileNotFoundError as error:
-        raise ModelError(f"{path.name} is missing from {folder.name}") from error
+        raise ModelError(f"{name} is missing from {folder.name}") from error
     except (OSError, ValueError, IndexError) as error:
-        raise ModelError(f"{path.name} is not a whole ONNX file ({error})") from error
+        raise ModelError(f"{name} is not a whole ONNX file ({error})") from error
     return scan
 
 
-def _too_large(path: Path) -> ModelError:
-    return ModelError(f"{path.name} and its weights are larger than {MAX_BYTES // 2**30} GiB")
+def _too_large(name: str) -> ModelError:
+    return ModelError(f"{name} and its weights are larger than {MAX_BYTES // 2**30} GiB")
 
 
 def _inside(path: Path, location: str, folder: Path) -> Path:
     """The file of external weights: relative, and within the model folder, links followed."""
-    where = path.parent / location
+    where, name = path.parent / location, path.relative_to(folder)
     parts = location.replace("\\", "/").split("/")
     if not location or "\0" in location or ".." in parts or Path(location).is_absolute():
-        raise ModelError(f"{path.name} keeps weights outside its folder: location {location!r}")
+        raise ModelError(f"{name} keeps weights outside its folder: location {location!r}")
     if not where.resolve().is_relative_to(folder.resolve()):
-        raise ModelError(f"{path.name} keeps weights outside its folder: location {location!r}")
+        raise ModelError(f"{name} keeps weights outside its folder: location {location!r}")
     if not where.is_file():
-        raise ModelError(f"{path.name} needs {location!r}, which is missing from {folder.name}")
+        raise ModelError(f"{name} needs {location!r}, which is missing from {folder.name}")
     return where
 
 

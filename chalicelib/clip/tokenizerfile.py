@@ -26,7 +26,9 @@ MAX_LENGTH = 65536
 class TokenizerFile:
     """The two files of one folder. Raises ModelError where they are missing or broken."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, under: str = "") -> None:
+        """Read them; `under` is what the folder is called in messages, with its slash."""
+        self._file, self._config_file = under + FILE, under + CONFIG
         self.path = folder / FILE
         self._json = read_json(self.path)
         self._config = read_json_if_any(folder / CONFIG)
@@ -53,7 +55,9 @@ class TokenizerFile:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         if isinstance(value, int) and value < 1:
-            raise wrong(CONFIG, "model_max_length", f"{value!r} is not a number of tokens")
+            raise wrong(
+                self._config_file, "model_max_length", f"{value!r} is not a number of tokens"
+            )
         return int(value) if 1 <= value <= MAX_LENGTH else None
 
     def check_right_padding(self) -> None:
@@ -62,18 +66,18 @@ class TokenizerFile:
             why = (
                 f"{self._config['padding_side']!r} is not supported: image models pad on the right"
             )
-            raise wrong(CONFIG, "padding_side", why)
+            raise wrong(self._config_file, "padding_side", why)
 
     def pad_id(self, default: str) -> int:
         """The padding token's id; `default` is its name where neither file says it."""
         token = _content(self._config.get("pad_token"))
         padding = self._json.get("padding")
         if token is None and isinstance(padding, dict) and "pad_id" in padding:
-            return _token_id("padding.pad_id", padding["pad_id"])
+            return self._token_id("padding.pad_id", padding["pad_id"])
         name = default if token is None else token
         known = self.id_of(name)
         if known is None:
-            raise wrong(FILE, "added_tokens", f"do not hold the padding token {name!r}")
+            raise wrong(self._file, "added_tokens", f"do not hold the padding token {name!r}")
         return known
 
     def id_of(self, token: Any) -> int | None:
@@ -81,10 +85,10 @@ class TokenizerFile:
         added_tokens = self._json.get("added_tokens")
         for added in added_tokens if isinstance(added_tokens, list) else []:
             if isinstance(added, dict) and added.get("content") == token:
-                return _token_id("added_tokens", added.get("id"))
+                return self._token_id("added_tokens", added.get("id"))
         vocabulary = self._model.get("vocab")
         if isinstance(vocabulary, dict) and isinstance(token, str) and token in vocabulary:
-            return _token_id("model.vocab", vocabulary[token])
+            return self._token_id("model.vocab", vocabulary[token])
         for number, entry in enumerate(vocabulary if isinstance(vocabulary, list) else []):
             if isinstance(entry, list) and entry and entry[0] == token:
                 return number
@@ -118,6 +122,11 @@ class TokenizerFile:
         if self.id_of(code) is None:
             why = f"{code!r} is not in tokenizer.json; codes are FLORES-200's, such as 'fra_Latn'"
             raise wrong("search_config.json", "language", why)
+
+    def _token_id(self, field: str, value: Any) -> int:
+        if type(value) is not int or not 0 <= value < 2**31:
+            raise wrong(self._file, field, f"{value!r} is not a token's id")
+        return value
 
 
 def _content(token: Any) -> Any:
@@ -154,9 +163,3 @@ def _template(pieces: Any) -> tuple[list[str], list[str]]:
         if isinstance(special, dict):
             into.append(str(special.get("id")))
     return before, after
-
-
-def _token_id(field: str, value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 2**31:
-        raise wrong(FILE, field, f"{value!r} is not a token's id")
-    return value

@@ -18,7 +18,11 @@ _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def clean(text: str, spec: TextSpec) -> str:
-    """What the tokenizer is given: see `TextSpec.cleaning`."""
+    """What the tokenizer is given: see `TextSpec.cleaning`.
+
+    Half a UTF-16 pair, which JSON may hold and no tokenizer takes, becomes U+FFFD.
+    """
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if spec.cleaning == "none":
         return text
     if spec.cleaning == "canonicalise_words":
@@ -71,8 +75,14 @@ def _open(spec: TextSpec) -> Any:
         tokenizer = Tokenizer.from_file(str(spec.tokenizer))
         tokenizer.enable_truncation(spec.max_tokens)
         tokenizer.no_padding()
+        frame = tokenizer.num_special_tokens_to_add(is_pair=False)
     except Exception as error:  # tokenizers raises plain Exception
         raise ModelError(f"{spec.tokenizer.name} does not load ({short(error)})") from error
+    if frame >= spec.max_tokens:
+        raise ModelError(
+            f"{spec.tokenizer.name}: its {frame} special tokens leave no room for a text in the "
+            f"{spec.max_tokens} tokens that the model takes"
+        )
     return tokenizer
 
 
