@@ -19,7 +19,7 @@ from pathlib import Path
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.onnxfile import external_locations
 from chalicelib.errors import ConfigurationError, ModelError
-from models.fetch_file import Download, Patience, disk_error, download
+from models.fetch_file import Download, Patience, disk_error, download, patiently
 from models.fetch_folder import (
     Staging,
     alone,
@@ -38,7 +38,8 @@ DEFAULT_REVISION = "main"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to fetch, and where to. `revision` None is what is pinned, else the main branch."""
+    """What to fetch, and where to. `revision` None is what is pinned, else the main branch;
+    `endpoint` None is HF_ENDPOINT's."""
 
     repo: str
     out: Path
@@ -46,6 +47,7 @@ class Request:
     revision: str | None = None
     update: bool = False
     lock: Path = LOCK
+    endpoint: str | None = None
 
 
 def folder_name(repo: str, form: str) -> str:
@@ -61,7 +63,7 @@ def fetch(request: Request, patience: Patience | None = None) -> Pin:
     taken or full, ModelError where the files are not those pinned or no model, Transient where the
     network or the hub gives out.
     """
-    hub = Hub(request.repo)
+    hub = Hub(request.repo, request.endpoint)
     pin = None if request.update else _pinned(request)
     if pin and is_whole(request.out, pin):
         _say(f"{request.repo} at {pin.commit[:12]} ({pin.form}) is there already")
@@ -108,7 +110,7 @@ def _make(request: Request, hub: Hub, pin: Pin | None, patience: Patience) -> Pi
     revision = request.revision or DEFAULT_REVISION
     listing: Listing = {}
     if pin is None:
-        commit, listing = hub.list_files(revision)
+        commit, listing = patiently(lambda: hub.list_files(revision), patience)
         planned = plan(listing, request.form, f"{request.repo} at {commit[:12]}")
         files, graphs = planned.files, planned.graphs
     else:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from chalicelib.errors import ConfigurationError, ModelError, Transient
 from models.fetch_hashes import hashes_of
@@ -23,6 +23,8 @@ from models.fetch_plan import Remote
 
 if TYPE_CHECKING:
     import httpx2
+
+T = TypeVar("T")
 
 Advance = Callable[[int], object]
 """Told how many more bytes are there; fewer than none where a part had to be begun anew."""
@@ -52,6 +54,19 @@ class Download:
     remote: Remote
     part: Path
     pinned: bool
+
+
+def patiently(call: Callable[[], T], patience: Patience) -> T:
+    """`call`'s answer, asked for again while the hub is busy or breaks off, but not while there is
+    no way to it: then waiting seconds does not help, and the caller should hear of it at once."""
+    for wait in patience.waits:
+        try:
+            return call()
+        except Transient as error:
+            if error.code not in ("hub_busy", "broken_off"):
+                raise
+            time.sleep(max(wait, wait_asked_for(error)))
+    return call()
 
 
 def download(job: Download, into: Path, advance: Advance, patience: Patience) -> str:

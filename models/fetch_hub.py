@@ -29,13 +29,13 @@ MOST_WAIT = 60.0
 class Hub:
     """One model's repository on the hub."""
 
-    def __init__(self, repo: str) -> None:
-        """Raises ConfigurationError where `repo` cannot be a repository's name."""
+    def __init__(self, repo: str, endpoint: str | None = None) -> None:
+        """`endpoint` None is HF_ENDPOINT's. Raises ConfigurationError where `repo` is no name."""
         from huggingface_hub import constants
         from huggingface_hub.errors import HFValidationError
         from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-        self.repo, self.endpoint = repo, constants.ENDPOINT
+        self.repo, self.endpoint = repo, endpoint or constants.ENDPOINT
         try:
             validate_repo_id(repo)
         except HFValidationError as error:
@@ -55,7 +55,7 @@ class Hub:
 
         try:
             with self._explained(f"revision {revision!r}"):
-                info = HfApi().model_info(
+                info = HfApi(self.endpoint).model_info(
                     self.repo, revision=revision, files_metadata=True, timeout=SECONDS
                 )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -96,7 +96,7 @@ class Hub:
         headers = build_hf_headers() | {"Accept-Encoding": "identity"}
         if offset:
             headers["Range"] = f"bytes={offset}-"
-        url = hf_hub_url(self.repo, path, revision=commit)
+        url = hf_hub_url(self.repo, path, revision=commit, endpoint=self.endpoint)
         with (
             self._explained(path),
             get_session().stream("GET", url, headers=headers, timeout=SECONDS) as response,
@@ -171,19 +171,19 @@ class Hub:
             )
         if status == 404:
             return ModelError(f"{page} does not serve {what}, though it should hold it.")
+        if status in (403, 451) or code == "GatedRepo":
+            return ConfigurationError(
+                f"{self.endpoint} answered {status} for {self.repo}: agree to its conditions at "
+                f"{page}, and set HF_TOKEN to a token that may read it.",
+                code="forbidden",
+                field="HF_TOKEN",
+            )
         if status == 401:
             return ConfigurationError(
                 f"{self.endpoint} answered 401 for {self.repo}: either there is no such model "
                 "(check its name), or it is private or gated; then ask for access at "
                 f"{page} and set HF_TOKEN to a token of {self.endpoint}/settings/tokens.",
                 code="unauthorized",
-                field="HF_TOKEN",
-            )
-        if status in (403, 451):
-            return ConfigurationError(
-                f"{self.endpoint} answered {status} for {self.repo}: agree to its conditions at "
-                f"{page}, and set HF_TOKEN to a token that may read it.",
-                code="forbidden",
                 field="HF_TOKEN",
             )
         if status in (408, 425, 429) or status >= 500:
