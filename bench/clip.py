@@ -48,7 +48,8 @@ QUERIES = [
 T = TypeVar("T")
 
 PLAIN = "ONNX Runtime, fp32, padded to 77 tokens"
-OURS, DEPLOYED = "ours, fp32 (exact)", "ours, deploy form"
+OURS, SCALED = "ours, fp32 (exact)", "ours, fp32, decoded to scale"
+DEPLOYED = "ours, deploy form"
 FASTEMBED, PROCESSES = "fastembed", "fastembed, a process per CPU"
 TORCH = "transformers on torch"
 
@@ -81,7 +82,11 @@ def gather(here: Path, size: str, torch: bool) -> list[Peer]:
     say("the model …")
     model = build(here / size, size=size, torch=torch)
     own = Path(sys.executable)
-    peers = [Peer(PLAIN, "plain", own, model, images=False), Peer(OURS, "ours", own, model)]
+    peers = [
+        Peer(PLAIN, "plain", own, model, images=False),
+        Peer(OURS, "ours", own, model),
+        Peer(SCALED, "ours-inexact", own, model, texts=False),
+    ]
     deployed = deploy_form(model, here / f"{size}-deployed")
     if deployed is not None:
         peers.append(Peer(DEPLOYED, "ours", own, deployed))

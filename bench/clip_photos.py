@@ -44,7 +44,7 @@ QUALITY = 90
 def photos(cache: Path) -> dict[str, list[Path]]:
     """JPEG files by their size, "500 px" and "12 MP", made in `cache` where they are not yet."""
     folder = cache / "bench" / "photos"
-    sizes = {"500 px": folder / "500px", "12 MP": folder / "12mp"}
+    sizes = {"500 px": folder / "500px", "12 MP": folder / f"12mp-grain-{GRAIN:g}"}
     for out in sizes.values():
         out.mkdir(parents=True, exist_ok=True)
     made = {name: [out / f"{Path(n).stem}.jpg" for n in NAMES] for name, out in sizes.items()}

@@ -27,10 +27,10 @@ Rows = Any
 class Ours:
     """The product: texts one by one, pictures from bytes, all in one call."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, exact: bool | None = None) -> None:
         from chalicelib.clip.model import load_clip
 
-        self._clip = load_clip(folder)
+        self._clip = load_clip(folder, device="cpu", exact=exact)
 
     def text(self, query: str) -> Rows:
         return self._clip.embed_texts([query])[0]
@@ -155,6 +155,7 @@ def cpus() -> int:
 
 KINDS: dict[str, Any] = {
     "ours": Ours,
+    "ours-inexact": lambda folder: Ours(folder, exact=False),
     "plain": Plain,
     "fastembed": FastEmbed,
     "fastembed-processes": lambda folder: FastEmbed(folder, cpus()),
