@@ -9,13 +9,17 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
-.PHONY: help demo opensearch test check fmt lock clean bench bench-index bench-clip
+.PHONY: help demo model opensearch test check fmt lock clean bench bench-index bench-clip
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
 
 demo: $(VENV)/demo.done  ## the whole product on this machine; ARGS='--photos DIR', ARGS='--once "a cat" --json'
 	@exec $(BIN)/python -m local $(ARGS)
+
+MODEL ?= Xenova/clip-vit-base-patch32
+model: $(VENV)/demo.done  ## download a model; MODEL=OWNER/NAME, ARGS='--form int8'; `python -m models list` names some
+	@exec $(BIN)/python -m models fetch $(MODEL) $(ARGS)
 
 opensearch: $(VENV)/demo.done  ## a real OpenSearch beside the demo; ARGS='--port N', ARGS='--data DIR', ARGS='--heap 2g'
 	@exec $(BIN)/python -m local.opensearch $(ARGS)

@@ -35,6 +35,9 @@ class Hub:
         from huggingface_hub.errors import HFValidationError
         from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
+        # Else the first call of a day asks the hub for a list of AI agents, so as to tell it in
+        # the user agent which of them is calling.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
         self.repo, self.endpoint = repo, endpoint or constants.ENDPOINT
         try:
             validate_repo_id(repo)

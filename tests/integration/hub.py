@@ -106,6 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Serves the hub and the CDN: `server.cdn` says which."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_GET(self) -> None:
@@ -122,7 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.seen.path.startswith("/api/models/"):
             return self._listing(self.seen.path.removeprefix("/api/models/"))
         repo, _, rest = self.seen.path[1:].partition("/resolve/")
-        return self._resolve(repo, *rest.split("/", 1))
+        commit, _, name = rest.partition("/")
+        return self._resolve(repo, commit, name) if name else self._error(404)
 
     def _listing(self, path: str) -> None:
         name, _, revision = path.partition("/revision/")

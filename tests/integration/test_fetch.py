@@ -120,7 +120,7 @@ def test_only_what_the_loader_reads_is_asked_for(hub: Hub, request_: Request) ->
     asked = {r.path.rpartition(hub.repos[REPO].commit + "/")[2] for r in hub.files_asked()}
     assert asked == NEEDED
     assert names(request_.out) == NEEDED | {RECORD}
-    assert sum(r.method == "GET" and "/api/" in r.path for r in hub.requests) == 1
+    assert sum("/resolve/" not in r.path and not r.cdn for r in hub.requests) == 1
 
 
 def test_nothing_is_left_beside_the_folder(request_: Request) -> None:
@@ -175,6 +175,45 @@ def test_weights_that_lie_apart_come_by_the_names_the_graphs_say(
     hub.requests.clear()
     assert get(request_) == pin
     assert not any("/api/" in r.path for r in hub.requests)
+
+
+def test_an_immich_folder_comes_with_its_towers_and_nothing_for_other_runtimes(
+    hub: Hub, request_: Request, published: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "immich"
+    for old, new in (
+        (VISION, "visual/model.onnx"),
+        (TEXT, "textual/model.onnx"),
+        ("tokenizer.json", "textual/tokenizer.json"),
+        ("tokenizer_config.json", "textual/tokenizer_config.json"),
+    ):
+        (folder / new).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(published / old, folder / new)
+    config = {"embed_dim": 16, "vision_cfg": {"image_size": 32}, "text_cfg": {"context_length": 77}}
+    (folder / "config.json").write_text(json.dumps(config))
+    preprocess = {
+        "size": [32, 32],
+        "mode": "RGB",
+        "mean": tiny_clip.MEAN,
+        "std": tiny_clip.STD,
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+        "fill_color": 0,
+    }
+    (folder / "visual/preprocess_cfg.json").write_text(json.dumps(preprocess))
+    wanted = names(folder)
+    for name in (
+        "visual/fp16/model.armnn",
+        "textual/rknpu/rk3588/model.rknn",
+        "textual/vocab.json",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(bytes(1000))
+    hub.add(REPO, folder)
+    assert set(get(request_).files) == wanted
+    picture = [encoded(scene(), "PNG")]
+    vectors = [load_clip(f).embed_images(picture) for f in (request_.out, published)]
+    assert np.array_equal(*vectors)
 
 
 def test_a_token_goes_to_the_hub_and_not_to_its_cdn(
