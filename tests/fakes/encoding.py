@@ -6,6 +6,7 @@ Bytes that start with `BROKEN` are no image; `POISON` decodes but chokes the mod
 from __future__ import annotations
 
 import hashlib
+import threading
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,13 @@ class FakeDecoders:
     size = 2
 
     def prepare(
-        self, data: bytes, spec: PixelSpec, *, thumbnail: bool = True, gate: Gate | None = None
+        self,
+        data: bytes,
+        spec: PixelSpec,
+        *,
+        exact: bool = True,
+        thumbnail: bool = True,
+        gate: Gate | None = None,
     ) -> Prepared:
         if data.startswith(b"BROKEN"):
             raise UnreadableImage("The image is damaged or incomplete.")
@@ -45,6 +52,7 @@ class FakeDecoders:
 class FakeEncoder:
     name = "fake"
     form = "fp32"
+    exact = True
     dim = DIM
     pixel_spec = PixelSpec(
         mode="shortest", size=2, crop=2, interpolation="bicubic", mean=(0, 0, 0), std=(1, 1, 1)
@@ -54,11 +62,13 @@ class FakeEncoder:
         self.fingerprint = fingerprint
         self.embedded = 0
         """How many pictures have been embedded."""
+        self._lock = threading.Lock()
 
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         if not pixels.reshape(len(pixels), -1).any(axis=1).all():
             raise UnusableVector("The model gave a vector that is not a number.")
-        self.embedded += len(pixels)
+        with self._lock:
+            self.embedded += len(pixels)
         rows = pixels.reshape(len(pixels), -1)[:, :DIM].astype(np.float32) - 127.25
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows

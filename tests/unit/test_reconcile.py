@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from threading import Event
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from chalicelib.clip.pixels import PixelSpec
+from chalicelib.decoding import Prepared
 from chalicelib.index.base import Write
 from chalicelib.reconcile import Report, reconcile
-from tests.fakes.encoding import FakeEncoder
+from tests.fakes.encoding import FakeDecoders, FakeEncoder
 from tests.fakes.library import FakeLibrary
 
 
@@ -90,6 +96,63 @@ def test_progress_is_told_from_nought_to_all(library: FakeLibrary) -> None:
     told: list[tuple[int, int]] = []
     run(library, progress=lambda report: told.append((report.done, report.total)))
     assert told == [(0, 7), (3, 7), (6, 7), (7, 7)]
+
+
+class Waiting(FakeEncoder):
+    """Embeds nothing before `ready` is set."""
+
+    def __init__(self, ready: Event) -> None:
+        super().__init__()
+        self._ready = ready
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert self._ready.wait(timeout=30), "the next batch was not read meanwhile"
+        return super().embed_pixels(pixels)
+
+
+class Telling(FakeDecoders):
+    """Sets `ready` at the first picture whose bytes are `data`."""
+
+    def __init__(self, data: bytes, ready: Event) -> None:
+        self._data = data
+        self._ready = ready
+
+    def prepare(self, data: bytes, spec: PixelSpec, **options: Any) -> Prepared:
+        if data == self._data:
+            self._ready.set()
+        return super().prepare(data, spec, **options)
+
+
+def test_a_batch_is_decoded_while_the_one_before_it_is_embedded(library: FakeLibrary) -> None:
+    for n in range(9):
+        library.put(f"{n}.png", b"picture %d" % n)
+    ready = Event()
+    encoder, decoders = Waiting(ready), Telling(b"picture 3", ready)
+    report = reconcile(
+        bucket=library.bucket,
+        thumbnails=library.thumbnails,
+        index=library.index,
+        ingest=library.ingest(encoder=encoder, decoders=decoders),
+        fingerprint=encoder.fingerprint,
+        batch=3,
+    )
+    assert report.results == {"indexed": 9}
+    assert library.differences() == []
+
+
+def test_what_ends_a_run_leaves_no_more_than_the_batches_at_hand(library: FakeLibrary) -> None:
+    for n in range(30):
+        library.put(f"{n:02}.png", b"picture %d" % n)
+
+    def stop(report: Report) -> None:
+        if report.done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(library, progress=stop)
+    before = library.encoder.embedded
+    assert 3 <= before <= 6
+    assert run(library).results == {"indexed": 30 - before}
 
 
 def test_old_tombstones_are_purged_and_young_ones_kept(library: FakeLibrary) -> None:
