@@ -110,7 +110,7 @@ def _make(request: Request, hub: Hub, pin: Pin | None, patience: Patience) -> Pi
     revision = request.revision or DEFAULT_REVISION
     listing: Listing = {}
     if pin is None:
-        commit, listing = patiently(lambda: hub.list_files(revision), patience)
+        commit, listing = patiently(lambda: hub.list_files(revision), patience, _say)
         planned = plan(listing, request.form, f"{request.repo} at {commit[:12]}")
         files, graphs = planned.files, planned.graphs
     else:
@@ -155,6 +155,8 @@ class _Load:
 
     def files(self, files: tuple[Remote, ...]) -> dict[str, Pinned]:
         """Have these files in the folder; returns size and sha256 of each."""
+        if not files:
+            return {}
         missing = sum(self.staging.missing(remote) for remote in files)
         self._check_room(missing)
         total = sum(remote.size for remote in files)
@@ -174,7 +176,7 @@ class _Load:
             return known
         progress.advance(before - self.staging.missing(remote))
         job = Download(self.hub, self.commit, remote, self.staging.parts / remote.path, self.pinned)
-        return download(job, self.staging.folder / remote.path, progress.advance, self.patience)
+        return download(job, self.staging.folder / remote.path, progress, self.patience)
 
     def _check_room(self, missing: int) -> None:
         free = shutil.disk_usage(self.staging.path).free

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from chalicelib.errors import ConfigurationError, ModelError, Transient
 from models.fetch_hashes import hashes_of
-from models.fetch_hub import Hub, wait_asked_for
+from models.fetch_hub import Hub, reason, wait_asked_for
 from models.fetch_plan import Remote
 
 if TYPE_CHECKING:
@@ -26,8 +26,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Advance = Callable[[int], object]
-"""Told how many more bytes are there; fewer than none where a part had to be begun anew."""
+
+class Watcher(Protocol):
+    """Whoever shows how it goes."""
+
+    def advance(self, size: int) -> object:
+        """So many more bytes are there; fewer than none where a part had to be begun anew."""
+
+    def note(self, what: str) -> object:
+        """Something to say, in one line."""
+
 
 WORTH_GOING_ON = 2**20
 """Bytes between two breaks that show that a connection is slow rather than dead."""
@@ -56,7 +64,7 @@ class Download:
     pinned: bool
 
 
-def patiently(call: Callable[[], T], patience: Patience) -> T:
+def patiently(call: Callable[[], T], patience: Patience, note: Callable[[str], object]) -> T:
     """`call`'s answer, asked for again while the hub is busy or breaks off, but not while there is
     no way to it: then waiting seconds does not help, and the caller should hear of it at once."""
     for wait in patience.waits:
@@ -65,11 +73,17 @@ def patiently(call: Callable[[], T], patience: Patience) -> T:
         except Transient as error:
             if error.code not in ("hub_busy", "broken_off"):
                 raise
-            time.sleep(max(wait, wait_asked_for(error)))
+            _wait(wait, error, note)
     return call()
 
 
-def download(job: Download, into: Path, advance: Advance, patience: Patience) -> str:
+def _wait(seconds: float, error: Transient, note: Callable[[str], object]) -> None:
+    seconds = max(seconds, wait_asked_for(error))
+    note(f"{reason(error)}; trying again in {seconds:g} s")
+    time.sleep(seconds)
+
+
+def download(job: Download, into: Path, watcher: Watcher, patience: Patience) -> str:
     """Fetch the file into `into`; returns its sha256.
 
     Raises Transient where the hub gives out, ModelError where the bytes are not the expected ones,
@@ -80,12 +94,12 @@ def download(job: Download, into: Path, advance: Advance, patience: Patience) ->
     failures = 0
     while (had := _size(job.part)) != job.remote.size or not job.part.exists():
         try:
-            _transfer(job, advance)
+            _transfer(job, watcher)
         except Transient as error:
             failures = 0 if _size(job.part) - had >= WORTH_GOING_ON else failures + 1
             if failures > len(patience.waits):
                 raise _gave_up(job, error, failures) from error
-            time.sleep(max(patience.of(failures), wait_asked_for(error)))
+            _wait(patience.of(failures), error, watcher.note)
         except OSError as error:
             raise disk_error(error, into) from error
     sha256 = _check(job)
@@ -100,29 +114,29 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _transfer(job: Download, advance: Advance) -> None:
+def _transfer(job: Download, watcher: Watcher) -> None:
     """One request for what is missing. Returns at the end of the file, raises before it."""
     remote = job.remote
     with job.part.open("ab") as file:
         at = file.seek(0, os.SEEK_END)
         if at > remote.size:
-            at = _begin_anew(file, at, advance)
+            at = _begin_anew(file, at, watcher)
         if at == remote.size:
             return
         with job.hub.open(job.commit, remote.path, at) as response:
             if at and not _goes_on(response, at):
-                at = _begin_anew(file, at, advance)
+                at = _begin_anew(file, at, watcher)
             for chunk in response.iter_bytes():
                 at += len(chunk)
                 if at > remote.size:
                     file.truncate(0)
                     raise _wrong(job, "size", str(remote.size), "more")
                 file.write(chunk)
-                advance(len(chunk))
+                watcher.advance(len(chunk))
         file.flush()
         os.fsync(file.fileno())
     if at < remote.size:
-        raise Transient(f"it ended after {at} of {remote.size} bytes", code="broken_off")
+        raise Transient(f"{remote.path} ended after {at} of {remote.size} bytes", code="broken_off")
 
 
 def _goes_on(response: httpx2.Response, at: int) -> bool:
@@ -131,9 +145,9 @@ def _goes_on(response: httpx2.Response, at: int) -> bool:
     return response.status_code == 206 and begins is not None and int(begins[1]) == at
 
 
-def _begin_anew(file: IO[bytes], had: int, advance: Advance) -> int:
+def _begin_anew(file: IO[bytes], had: int, watcher: Watcher) -> int:
     file.truncate(0)
-    advance(-had)
+    watcher.advance(-had)
     return 0
 
 
@@ -141,7 +155,7 @@ def _gave_up(job: Download, error: Transient, tries: int) -> Transient:
     had, size = _size(job.part), job.remote.size
     return Transient(
         f"{job.remote.path} of {job.hub.repo} came to {had:,} of {size:,} bytes in {tries} tries "
-        f"({error.message.rstrip('.')}). What is here is kept: the same command goes on from "
+        f"({reason(error)}). What is here is kept: the same command goes on from "
         "there.",
         code=error.code,
     )

@@ -25,6 +25,8 @@ SECONDS = 30.0
 MOST_WAIT = 60.0
 """The longest that a hub's Retry-After is heeded, in seconds."""
 
+AGAIN = ": run the same command again in some minutes."
+
 
 class Hub:
     """One model's repository on the hub."""
@@ -144,7 +146,7 @@ class Hub:
         except httpx2.HTTPError as error:
             why = str(error) or type(error).__name__
             raise Transient(
-                f"{self.endpoint} broke off at {what} ({why}): run the same command again.",
+                f"{self.endpoint} broke off at {what} ({why}){AGAIN}",
                 code="broken_off",
             ) from error
 
@@ -191,11 +193,16 @@ class Hub:
             )
         if status in (408, 425, 429) or status >= 500:
             return Transient(
-                f"{self.endpoint} answered {status} for {what} of {self.repo}: it is busy or "
-                "broken; run the same command again in some minutes.",
+                f"{self.endpoint} answered {status} (busy, or broken) for {what} of "
+                f"{self.repo}{AGAIN}",
                 code="hub_busy",
             )
         return ModelError(f"{self.endpoint} answered {status} for {what} of {self.repo}.")
+
+
+def reason(error: Transient) -> str:
+    """What went wrong, without the advice to come again."""
+    return error.message.removesuffix(AGAIN)
 
 
 def wait_asked_for(error: IntellisenseError) -> float:

@@ -50,6 +50,9 @@ class Progress:
     def advance(self, size: int) -> None:
         self._bar.update(size)
 
+    def note(self, what: str) -> None:
+        tqdm.write(f"  {what}", file=sys.stderr)
+
     def end(self, remote: Remote) -> None:
         if self._bar.disable:
             print(f"  {remote.path} ({size_words(remote.size)})", file=sys.stderr, flush=True)
