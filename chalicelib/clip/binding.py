@@ -68,7 +68,10 @@ class _Buffers:
 
         for name, value in rows.items():
             self._inputs[name].update_inplace(value)
+        # Copies and the graph are on streams of their own, which wait for each other only so.
+        self._binding.synchronize_inputs()
         self._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
         # A copy: on the processor it would be a view of what the next run writes.
         found: NDArray[Any] = np.array(self._binding.get_outputs()[0].numpy())
         return found

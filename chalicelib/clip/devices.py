@@ -75,6 +75,25 @@ def place_of(device: Device) -> Place:
     raise ConfigurationError(f"The device cuda cannot be used: {reason}")
 
 
+def device_for(device: Device, form: str) -> Device:
+    """`device` for weights held as `form`; "auto" is decided later, by who runs the model.
+
+    8-bit weights stay on the processor: the operators that make int8 of activations have no CUDA
+    kernels, so a graph of them would be sent to and fro. Raises ConfigurationError where "cuda" is
+    asked for them, or cannot be had.
+    """
+    if form in ("int8", "uint8") and device in ("auto", "cuda"):
+        if device == "cuda":
+            raise ConfigurationError(
+                f"The device cuda is not for weights held as {form}. "
+                "Give it the model's fp16 or fp32 folder, or set the device to cpu."
+            )
+        return "cpu"
+    if device != "auto":
+        place_of(device)
+    return device
+
+
 @functools.cache
 def why_no_cuda() -> str | None:
     """None where CUDA works; else a sentence. Tried once."""

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from chalicelib.clip.devices import Device, Place, place_of
+from chalicelib.clip.devices import Device, Place, device_for, place_of
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.identity import fingerprint
 from chalicelib.clip.pixels import PixelSpec, to_pixels
@@ -38,9 +38,8 @@ def load_clip(
     the first use of a tower, and "auto" becomes a device. `exact` is `Clip.exact`; None makes
     it true for weights held in fp32.
     """
-    if device not in ("auto", "cpu"):
-        place_of(device)
-    return Clip(read_folder(folder), threads=threads, device=device, exact=exact)
+    read = read_folder(folder)
+    return Clip(read, threads=threads, device=device_for(device, read.form), exact=exact)
 
 
 class Clip:

@@ -11,7 +11,14 @@ import onnxruntime
 import pytest
 
 from chalicelib.clip import load_clip
-from chalicelib.clip.devices import CPU, CUDA, place_of, reason_against_cuda, why_no_cuda
+from chalicelib.clip.devices import (
+    CPU,
+    CUDA,
+    device_for,
+    place_of,
+    reason_against_cuda,
+    why_no_cuda,
+)
 from chalicelib.errors import ConfigurationError
 from tests.unit import tiny_clip
 
@@ -116,6 +123,14 @@ def test_cuda_is_had_or_refused_before_any_picture_and_auto_follows(tmp_path: Pa
         with pytest.raises(ConfigurationError, match="The device cuda cannot be used: "):
             load_clip(tmp_path, device="cuda")
     assert place_of("cpu") == CPU
+
+
+@pytest.mark.parametrize("form", ["int8", "uint8"])
+def test_weights_of_8_bits_stay_on_the_processor(form: str) -> None:
+    assert (device_for("auto", form), device_for("cpu", form)) == ("cpu", "cpu")
+    with pytest.raises(ConfigurationError, match=f"not for weights held as {form}. Give it the"):
+        device_for("cuda", form)
+    assert device_for("auto", "fp16") == "auto"
 
 
 def test_a_device_of_no_known_name_is_refused(tmp_path: Path) -> None:
