@@ -110,7 +110,7 @@ class TokenizerFile:
         """Raises ModelError where texts get no end token: the towers are read at it."""
         if not self.framing()[1]:
             raise wrong(
-                FILE, "post_processor", "puts no end token after a text, as the model needs"
+                self._file, "post_processor", "puts no end token after a text, as the model needs"
             )
 
     def check_language(self, code: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from chalicelib.clip.folder import read_folder
 from chalicelib.clip.onnxfile import MAX_DEPTH, read_onnx
 from chalicelib.errors import ModelError
 from tests.unit import tiny_clip
+from tests.unit.test_clip_families import immich_nllb
+from tests.unit.tiny_families import jina, siglip
 
 FIELDS = [
     ("config.json", "model_type"),
@@ -38,7 +40,58 @@ FIELDS = [
     ("search_config.json", "query_template"),
     ("search_config.json", "source_fingerprint"),
     ("search_config.json", "name"),
+    ("search_config.json", "language"),
+    ("search_config.json", "ready"),
+    ("search_config.json", "form"),
+    ("search_config.json", "text"),
+    ("search_config.json", "pixels"),
 ]
+FAMILY_FIELDS = {
+    "siglip": [
+        ("config.json", "text_config"),
+        ("config.json", "vision_config"),
+        ("tokenizer.json", "post_processor"),
+        ("tokenizer.json", "model"),
+        ("tokenizer_config.json", "tokenizer_class"),
+        ("tokenizer_config.json", "model_max_length"),
+        ("tokenizer_config.json", "padding_side"),
+        ("tokenizer_config.json", "do_lower_case"),
+    ],
+    "jina": [
+        ("preprocessor_config.json", "size"),
+        ("preprocessor_config.json", "mean"),
+        ("preprocessor_config.json", "resize_mode"),
+        ("preprocessor_config.json", "interpolation"),
+    ],
+    "nllb": [
+        ("config.json", "text_cfg"),
+        ("config.json", "embed_dim"),
+        ("visual/preprocess_cfg.json", "size"),
+        ("visual/preprocess_cfg.json", "resize_mode"),
+        ("textual/tokenizer.json", "post_processor"),
+        ("textual/tokenizer_config.json", "pad_token"),
+        ("search_config.json", "language"),
+    ],
+}
+WITHIN = st.sampled_from(
+    [
+        "max_tokens",
+        "pad_id",
+        "cleaning",
+        "mode",
+        "tokenizer_kwargs",
+        "clean",
+        "context_length",
+        "pool_type",
+        "hf_model_name",
+        "type",
+        "processors",
+        "single",
+        "SpecialToken",
+        "vocab",
+        "hidden_size",
+    ]
+)
 
 NUMBERS = st.integers(-5, 3000) | st.sampled_from([2.0, -0.0, 1e308, float("nan"), 10**400, True])
 KEYS = st.sampled_from(
@@ -46,7 +99,7 @@ KEYS = st.sampled_from(
 )
 VALUES = st.recursive(
     st.none() | NUMBERS | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | WITHIN, inner, max_size=3),
     max_leaves=6,
 )
 
@@ -84,6 +137,28 @@ def test_any_value_in_any_field(folder: Path, where: tuple[str, str], value: Any
     body = json.dumps({**whole, where[1]: value}).encode()
     with replaced(path, body), contextlib.suppress(ModelError):
         read_folder(folder)
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    builds: dict[str, Callable[[Path], Path]]
+    builds = {"siglip": siglip, "jina": jina, "nllb": immich_nllb}
+    return {name: build(tmp_path_factory.mktemp(name)) for name, build in builds.items()}
+
+
+@many
+@given(
+    where=st.sampled_from([(name, *at) for name, fields in FAMILY_FIELDS.items() for at in fields]),
+    value=VALUES,
+)
+def test_any_value_in_any_field_of_any_family(
+    families: dict[str, Path], where: tuple[str, str, str], value: Any
+) -> None:
+    path = families[where[0]] / where[1]
+    whole = json.loads(path.read_text()) if path.exists() else {}
+    body = json.dumps({**whole, where[2]: value}).encode()
+    with replaced(path, body), contextlib.suppress(ModelError):
+        read_folder(families[where[0]])
 
 
 @many

@@ -15,6 +15,9 @@ from chalicelib.clip import load_clip
 from chalicelib.clip.identity import IDENTITY_FILE
 from tests.unit import tiny_clip
 
+JINA = {"mean": list(tiny_clip.MEAN), "std": list(tiny_clip.STD), "size": tiny_clip.SIDE}
+"""The same numbers as tiny_clip's, but torchvision's way to find the middle."""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -95,6 +98,9 @@ def test_another_weight_makes_another_fingerprint(folder: Path, tmp_path: Path, 
         ("preprocessor_config.json", {"size": {"shortest_edge": 40}}),
         ("search_config.json", {"query_template": "a photo of a {}"}),
         ("tokenizer.json", {"normalizer": None}),
+        ("tokenizer_config.json", {"model_max_length": 76}),
+        ("preprocessor_config.json", {"image_processor_type": "JinaCLIPImageProcessor", **JINA}),
+        ("config.json", {"model_type": "siglip"}),
     ],
     ids=lambda v: str(v) if isinstance(v, dict) else "",
 )

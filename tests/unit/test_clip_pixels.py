@@ -55,6 +55,18 @@ def test_ordinary_pictures_become_exactly_the_reference_pixels(size: tuple[int, 
     assert np.array_equal(to_pixels(image, SPEC), reference(image, SPEC))
 
 
+@pytest.mark.parametrize(
+    ("width", "floor", "even"), [(36, 2, 2), (37, 2, 2), (38, 3, 3), (39, 3, 4), (41, 4, 4)]
+)
+def test_an_odd_rest_is_halved_as_each_reference_does(width: int, floor: int, even: int) -> None:
+    """`(side − crop) // 2` of Hugging Face, `int(round((side − crop) / 2))` of torchvision."""
+    image = picture(width, 36)
+    whole = np.asarray(image)
+    spec = replace(SPEC, halving="even")
+    assert np.array_equal(to_pixels(image, SPEC), whole[2:34, floor : floor + 32])
+    assert np.array_equal(to_pixels(image, spec), whole[2:34, even : even + 32])
+
+
 @pytest.mark.parametrize("size", [(900, 13), (13, 900), (333, 5), (2, 150), (1501, 29)])
 def test_long_pictures_are_cut_first_and_differ_by_one_level_at_most(size: tuple[int, int]) -> None:
     image = picture(*size)
@@ -122,7 +134,7 @@ def test_normalising_refuses_other_arrays(pixels: np.ndarray) -> None:
 
 @pytest.mark.parametrize("interpolation", pixels_module.INTERPOLATIONS)
 def test_a_specification_survives_json(interpolation: pixels_module.Interpolation) -> None:
-    spec = replace(SPEC, interpolation=interpolation)
+    spec = replace(SPEC, interpolation=interpolation, halving="even")
     assert PixelSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
@@ -130,6 +142,7 @@ def test_a_specification_survives_json(interpolation: pixels_module.Interpolatio
     "change",
     [
         {"mode": "stretch"},
+        {"halving": "up"},
         {"interpolation": "magic"},
         {"crop": 37},
         {"crop": 0},
