@@ -138,8 +138,9 @@ def measure(folders: list[Path], places: list[Place], given: argparse.Namespace)
     with closing(DecoderPool(given.decoders)) as decoders:
         reference = Runner(folders[0], CPU, given.threads)
         spec = reference.clip.pixel_spec
-        seen = [decoders.prepare(f, spec, thumbnail=False).pixels for f in files[:DISTINCT]]
-        sample = np.stack(seen)
+        with ThreadPoolExecutor(2 * decoders.size) as pool:  # all of the children are started
+            seen = pool.map(lambda f: decoders.prepare(f, spec, thumbnail=False), files[:DISTINCT])
+            sample = np.stack([prepared.pixels for prepared in seen])
         wanted = reference.clip.embed_pixels(sample)
         for folder in folders:
             for place in places:

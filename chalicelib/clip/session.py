@@ -1,6 +1,6 @@
 """One ONNX graph and the runtime that runs it, loaded when first used.
 
-onnxruntime is imported here and in `devices.py` and nowhere else in the product.
+onnxruntime is imported here, in `devices.py` and in `binding.py`, nowhere else in the product.
 """
 
 from __future__ import annotations
@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.clip.binding import Binding
 from chalicelib.clip.cpus import available_cpus
-from chalicelib.clip.devices import (
-    CPU_BATCH,
-    Device,
-    Place,
-    in_one_line,
-    open_session,
-    place_of,
-)
+from chalicelib.clip.devices import Device, Place, in_one_line, open_session, place_of
 from chalicelib.clip.spec import Tower
 from chalicelib.errors import ModelError, UnusableVector
 
@@ -25,10 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAX_BATCH = CPU_BATCH
-"""Rows in one run on the processor; `Session.batch` says how many it is elsewhere."""
-
 _FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16"}
+_INTEGERS = {"tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(uint8)": "uint8"}
 _UNKNOWN = (
     "No Op registered",
     "is not a registered function/op",
@@ -37,7 +28,6 @@ _UNKNOWN = (
     "official released onnx opset",
 )
 """What onnxruntime says of a graph that needs more than it has."""
-_INTEGERS = {"tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(uint8)": "uint8"}
 
 
 class Session:

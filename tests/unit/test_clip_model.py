@@ -17,8 +17,8 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from chalicelib.clip import Clip, load_clip
+from chalicelib.clip.devices import CPU_BATCH
 from chalicelib.clip.model import fill
-from chalicelib.clip.session import MAX_BATCH
 from chalicelib.errors import ModelError, Permanent, UnreadableImage
 from tests.unit import tiny_clip
 
@@ -78,14 +78,14 @@ def test_no_pictures_and_no_texts_give_no_rows(clip: Clip) -> None:
 
 def test_rows_come_in_the_order_of_the_pictures_across_batches(clip: Clip) -> None:
     colours = [(n, 255 - n, n // 2) for n in range(0, 256, 4)]
-    assert len(colours) > MAX_BATCH
+    assert len(colours) > CPU_BATCH
     together = clip.embed_images([png(c) for c in colours])
     alone = np.concatenate([clip.embed_images([png(c)]) for c in colours])
     assert np.allclose(together, alone, atol=1e-5)
 
 
 def test_a_text_gives_the_same_vector_alone_and_among_longer_ones(clip: Clip) -> None:
-    texts = [f"{'word ' * (n % 12)}red {n}" for n in range(2 * MAX_BATCH)]
+    texts = [f"{'word ' * (n % 12)}red {n}" for n in range(2 * CPU_BATCH)]
     together = clip.embed_texts(texts)
     alone = np.concatenate([clip.embed_texts([t]) for t in texts])
     assert np.allclose(together, alone, atol=1e-5)
