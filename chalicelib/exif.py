@@ -40,6 +40,14 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SIDEWAYS = (5, 6, 7, 8)
+"""Orientations that swap width and height."""
+
+
+def orientation(exif: Image.Exif | None) -> int:
+    """1 to 8, as EXIF counts them; 1 is upright."""
+    found = _tag(exif, ExifTags.Base.Orientation) if exif else None
+    return found if isinstance(found, int) and found in _TURNS else 1
 
 
 def upright(image: Image.Image, exif: Image.Exif | None) -> Image.Image:
@@ -47,9 +55,24 @@ def upright(image: Image.Image, exif: Image.Exif | None) -> Image.Image:
 
     Not `ImageOps.exif_transpose`: that writes the EXIF anew, and fails where it is broken.
     """
-    orientation = _tag(exif, ExifTags.Base.Orientation) if exif else None
-    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    turn = _TURNS.get(orientation(exif))
     return image if turn is None else image.transpose(turn)
+
+
+def upright_box(
+    box: tuple[float, float, float, float], size: tuple[int, int], exif: Image.Exif | None
+) -> tuple[float, float, float, float]:
+    """Where `upright` takes the (left, top, right, bottom) `box` of an image of that `size`."""
+    left, top, right, bottom = box
+    width, height = size
+    number = orientation(exif)
+    if number in SIDEWAYS:
+        left, top, right, bottom, width, height = top, left, bottom, right, height, width
+    if number in (2, 3, 6, 7):
+        left, right = width - right, width - left
+    if number in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    return left, top, right, bottom
 
 
 def _ifd(exif: Image.Exif, tag: int) -> dict[int, Any]:

@@ -7,6 +7,7 @@ may abort, hang or eat memory whatever is checked first.
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,9 +23,15 @@ from chalicelib.errors import Permanent, TooLarge, UnreadableImage
 from chalicelib.records import Location
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PIL.ImageFile import ImageFile
 
 THUMBNAIL_SIDE = 512
+
+SCALED_MARGIN = 2
+"""Pixels along a side that scaled decoding leaves for each that a model takes; measured in
+docs/adr/0012-decoding-speed.md."""
 
 _PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 _FORMAT_NAMES = {"MPO": "jpeg"}
@@ -45,9 +52,17 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded image, upright, RGB, sRGB, and the facts that came with it."""
+    """A decoded image, upright, RGB, sRGB, and the facts that came with it.
+
+    `width` and `height` are the upright image's at its full size. `image` may hold fewer pixels;
+    then `box` (left, top, right, bottom) is what the whole picture fills of it: where a side is
+    not a multiple of the factor, the outermost pixels stand for less than the others.
+    """
 
     image: Image.Image
+    width: int
+    height: int
+    box: tuple[float, float, float, float]
     format: str
     taken_at: datetime | None
     camera: str
@@ -64,8 +79,24 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
         return Header(_format_name(opened), opened.width, opened.height)
 
 
-def open_upright(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def side_to_keep(size: int, *, thumbnail: bool = False) -> int:
+    """`at_least` of `open_upright` for a model that takes `size` pixels a side (before its crop),
+    and for a thumbnail of the same picture."""
+    return max(SCALED_MARGIN * size, THUMBNAIL_SIDE if thumbnail else 0)
+
+
+def open_upright(
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    at_least: int | None = None,
+    before_decoding: Callable[[int], object] | None = None,
+) -> Picture:
     """Decode the first frame of `data` to upright RGB pixels in sRGB; alpha falls on white.
+
+    With `at_least` a large picture comes out smaller, by a whole factor and as fast as its format
+    allows; no side is then shorter than that many pixels. Facts are those of the whole picture.
+    `before_decoding` is called with the number of pixels that will be in memory.
 
     Raises `UnreadableImage` for anything that is not a whole image in one of our formats and
     `TooLarge` over `max_pixels`; nothing else, whatever a decoder throws.
@@ -73,11 +104,21 @@ def open_upright(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
     with _contained(), _open(data) as opened:
         _check_size(opened, max_pixels)
         format_name = _format_name(opened)
+        width, height = opened.size
+        scale = _draft(opened, at_least) if at_least else 1
+        if before_decoding is not None:
+            before_decoding(opened.width * opened.height)
         opened.load()
         facts = exif.read(opened)
         profile = opened.info.get("icc_profile")
+        decoded, factor = _reduced(opened, at_least) if at_least else (opened, 1)
+        scale *= factor
+        turned = exif.orientation(facts) in exif.SIDEWAYS
         return Picture(
-            image=_to_srgb(exif.upright(opened, facts), profile),
+            image=_to_srgb(exif.upright(decoded, facts), profile),
+            width=height if turned else width,
+            height=width if turned else height,
+            box=exif.upright_box((0, 0, width / scale, height / scale), decoded.size, facts),
             format=format_name,
             taken_at=exif.taken_at(facts),
             camera=exif.camera(facts),
@@ -105,17 +146,47 @@ def perceptual_hash(image: Image.Image) -> str:
     return bytes(bits).hex()
 
 
+class _Quiet:
+    """No warnings while any thread decodes.
+
+    `warnings.catch_warnings` changes the whole process and, left by two threads in another order
+    than they came in, leaves it changed; so the first one in does it and the last one out
+    undoes it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._warnings = warnings.catch_warnings()
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside > 1:
+                return
+            self._warnings = warnings.catch_warnings()
+            self._warnings.__enter__()
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._warnings.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
+
+
 class _contained:
     """The decode boundary: whatever goes wrong in here is the image's fault, and permanent."""
 
     def __enter__(self) -> None:
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        _quiet.enter()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self._warnings.__exit__(kind, error, trace)
+        _quiet.leave()
         if error is None or isinstance(error, Permanent) or not isinstance(error, Exception):
             return
         if isinstance(error, MemoryError):
@@ -151,6 +222,29 @@ def _check_size(opened: ImageFile, max_pixels: int) -> None:
             f"The image has {width} x {height} pixels; "
             f"the limit is {max_pixels / 1e6:g} megapixels."
         )
+
+
+_REDUCIBLE = ("RGB", "RGBA", "L", "LA", "CMYK")
+
+
+def _draft(opened: ImageFile, at_least: int) -> int:
+    """Have a JPEG decoded to a half, quarter or eighth: libjpeg leaves out the frequencies that
+    are not to be seen there. Returns 2, 4 or 8, or 1 where nothing is to be won."""
+    width = opened.width
+    drafted = opened.draft(None, (at_least, at_least))
+    return round(width / drafted[1][2]) if drafted else 1
+
+
+def _reduced(image: Image.Image, at_least: int) -> tuple[Image.Image, int]:
+    """Means of whole squares of pixels, where that leaves both sides at least so long; and how
+    many pixels a side those squares have.
+
+    Colours that stand for something else (a palette's, one that is transparent) have no mean.
+    """
+    factor = min(image.size) // at_least
+    if factor < 2 or image.mode not in _REDUCIBLE or "transparency" in image.info:
+        return image, 1
+    return image.reduce(factor), factor
 
 
 # --- colour -----------------------------------------------------------------------------------

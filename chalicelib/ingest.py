@@ -59,6 +59,8 @@ class ImageEncoder(ModelIdentity, Protocol):
 
     @property
     def pixel_spec(self) -> PixelSpec: ...
+    @property
+    def exact(self) -> bool: ...
     def embed_pixels(self, pixels: NDArray[np.uint8], /) -> NDArray[np.float32]: ...
 
 
@@ -157,8 +159,9 @@ class Ingest:
 
     def _decode(self, attempt: Attempt, fetched: Fetched) -> None:
         attempt.sha256 = hashlib.sha256(fetched.data).hexdigest()
+        spec, exact = self._encoder.pixel_spec, self._encoder.exact
         attempt.prepared = self._decoders.prepare(
-            fetched.data, self._encoder.pixel_spec, gate=self._pixels
+            fetched.data, spec, exact=exact, gate=self._pixels
         )
 
     # --- step 3: embed and write --------------------------------------------------------------

@@ -41,6 +41,8 @@ class QueryEncoder(Protocol):
     def dim(self) -> int: ...
     @property
     def pixel_spec(self) -> PixelSpec: ...
+    @property
+    def exact(self) -> bool: ...
     def embed_texts(self, texts: list[str], /) -> NDArray[np.float32]: ...
     def embed_pixels(self, pixels: NDArray[np.uint8], /) -> NDArray[np.float32]: ...
 
@@ -109,7 +111,9 @@ class Search:
             return self._text_vector(request.text)
         if request.image is not None:
             data = decode_base64(request.image, field="image")
-            prepared = self._decoders.prepare(data, self._encoder.pixel_spec, thumbnail=False)
+            prepared = self._decoders.prepare(
+                data, self._encoder.pixel_spec, exact=self._encoder.exact, thumbnail=False
+            )
             rows = self._encoder.embed_pixels(prepared.pixels[None])
             return cast("NDArray[np.float32]", rows[0])
         assert request.id is not None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chalicelib.errors import ModelError
 
@@ -111,12 +111,22 @@ def _three(values: Any) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
-def to_pixels(image: Image, spec: PixelSpec) -> NDArray[np.uint8]:
+class Whole(NamedTuple):
+    """The picture that a smaller image was made of: its width and height in pixels, and the box
+    (left, top, right, bottom) that it fills in the image, not always to its last pixels."""
+
+    width: int
+    height: int
+    box: tuple[float, float, float, float]
+
+
+def to_pixels(image: Image, spec: PixelSpec, whole: Whole | None = None) -> NDArray[np.uint8]:
     """Resize and crop an RGB picture: uint8 of shape [crop, crop, 3].
 
     The same pixels as Hugging Face's CLIPImageProcessor (the PIL one) and torchvision's Resize and
     CenterCrop (on PIL pictures) make: in both the longer side is `int(size × long / short)`; the
-    crop starts as `PixelSpec.halving` says.
+    crop starts as `PixelSpec.halving` says. With `whole` sizes are reckoned from it, and only the
+    crop is resized, which is faster and may differ by one level in rare pixels.
     """
     import numpy as np
     from PIL.Image import Resampling
@@ -124,14 +134,18 @@ def to_pixels(image: Image, spec: PixelSpec) -> NDArray[np.uint8]:
     if image.mode != "RGB":
         raise ValueError(f"to_pixels takes RGB pictures, not {image.mode}")
     method = Resampling(INTERPOLATIONS.index(spec.interpolation))
-    width, height = _resized(image.width, image.height, spec)
+    given = whole or Whole(image.width, image.height, (0, 0, image.width, image.height))
+    width, height = _resized(given.width, given.height, spec)
     left, top = _start(width, spec), _start(height, spec)
-    if max(width, height) <= WHOLE_RESIZE_UP_TO * min(width, height):
-        whole = image.resize((width, height), method)
-        cut = whole.crop((left, top, left + spec.crop, top + spec.crop))
+    if whole is None and max(width, height) <= WHOLE_RESIZE_UP_TO * min(width, height):
+        resized = image.resize((width, height), method)
+        cut = resized.crop((left, top, left + spec.crop, top + spec.crop))
     else:
-        x0, x1, from_x, to_x = _source_span(image.width, width, left, spec.crop)
-        y0, y1, from_y, to_y = _source_span(image.height, height, top, spec.crop)
+        from_left, from_top, to_right, to_bottom = given.box
+        x = from_left, (to_right - from_left) / width
+        y = from_top, (to_bottom - from_top) / height
+        x0, x1, from_x, to_x = _source_span(image.width, *x, left, spec.crop)
+        y0, y1, from_y, to_y = _source_span(image.height, *y, top, spec.crop)
         part = image.crop((x0, y0, x1, y1))
         cut = part.resize((spec.crop, spec.crop), method, box=(from_x, from_y, to_x, to_y))
     return np.array(cut, dtype=np.uint8)
@@ -150,14 +164,16 @@ def _start(side: int, spec: PixelSpec) -> int:
     return over // 2 if spec.halving == "floor" else round(over / 2)
 
 
-def _source_span(source: int, resized: int, start: int, crop: int) -> tuple[int, int, float, float]:
+def _source_span(
+    source: int, origin: float, scale: float, start: int, crop: int
+) -> tuple[int, int, float, float]:
     """Which source pixels make resized pixels `start` to `start + crop`, along one side.
 
+    The side has `source` pixels; the first resized one starts at `origin` and is `scale` long.
     Gives the span to cut, with room for the filter to look beyond, and the exact span within
     the cut. Counting from the cut keeps the numbers small: Pillow holds a box in 32-bit floats.
     """
-    scale = source / resized
-    first, last = start * scale, (start + crop) * scale
+    first, last = origin + start * scale, origin + (start + crop) * scale
     reach = math.ceil(_REACH * max(scale, 1.0))
     cut_first = max(0, math.floor(first) - reach)
     cut_last = min(source, math.ceil(last) + reach)

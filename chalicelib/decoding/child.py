@@ -15,7 +15,8 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from chalicelib import images
-from chalicelib.clip.pixels import PixelSpec, to_pixels
+from chalicelib.clip.decode import decode
+from chalicelib.clip.pixels import PixelSpec
 from chalicelib.decoding import frames
 from chalicelib.errors import Permanent, TooLarge
 
@@ -62,13 +63,18 @@ def _open(data: bytes, max_pixels: int) -> tuple[dict[str, Any], list[bytes]]:
 
 
 def _prepare(data: bytes, header: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-    picture = images.open_upright(data, max_pixels=header["max_pixels"])
-    pixels = to_pixels(picture.image, PixelSpec.from_json(header["spec"]))
+    picture, pixels = decode(
+        data,
+        PixelSpec.from_json(header["spec"]),
+        exact=header["exact"],
+        thumbnail=header["thumbnail"],
+        max_pixels=header["max_pixels"],
+    )
     place = picture.location
     facts = {
         "format": picture.format,
-        "width": picture.image.width,
-        "height": picture.image.height,
+        "width": picture.width,
+        "height": picture.height,
         "taken_at": picture.taken_at.isoformat() if picture.taken_at else None,
         "camera": picture.camera,
         "location": [place.lat, place.lon] if place else None,

@@ -59,40 +59,46 @@ class DecoderPool:
         self._closed = False
 
     def prepare(
-        self, data: bytes, spec: PixelSpec, *, thumbnail: bool = True, gate: Gate | None = None
+        self,
+        data: bytes,
+        spec: PixelSpec,
+        *,
+        exact: bool = True,
+        thumbnail: bool = True,
+        gate: Gate | None = None,
     ) -> Prepared:
         """Decode `data` in a child: facts, thumbnail (WebP) and the model's pixels.
 
+        Without `exact` a large picture may be decoded smaller than it is.
         `gate` is asked for room for the image's pixels between its header and its decoding.
         Raises `UnreadableImage` or `TooLarge`; a child that dies is given one more try with a
         fresh one, since something else may have killed it. `DecoderUnavailable` when no child
         can be started.
         """
+        asked = {
+            "op": "prepare",
+            "max_pixels": self.limits.max_pixels,
+            "spec": spec.to_json(),
+            "exact": exact,
+            "thumbnail": thumbnail,
+        }
         try:
-            return self._attempt(data, spec, thumbnail, gate)
+            return self._attempt(data, asked, gate)
         except ChildLost:
             pass
         try:
-            return self._attempt(data, spec, thumbnail, gate)
+            return self._attempt(data, asked, gate)
         except ChildLost as lost:
             raise UnreadableImage(f"The image could not be decoded: {lost.reason}.") from lost
 
-    def _attempt(
-        self, data: bytes, spec: PixelSpec, thumbnail: bool, gate: Gate | None
-    ) -> Prepared:
+    def _attempt(self, data: bytes, asked: dict[str, Any], gate: Gate | None) -> Prepared:
         with self._child() as child:
-            asked = {"op": "open", "max_pixels": self.limits.max_pixels}
+            look = {"op": "open", "max_pixels": self.limits.max_pixels}
             with making_sense():
-                header = _checked(child.ask(asked, [data]))[0]
+                header = _checked(child.ask(look, [data]))[0]
                 pixels = int(header["width"]) * int(header["height"])
-            prepare = {
-                "op": "prepare",
-                "max_pixels": self.limits.max_pixels,
-                "spec": spec.to_json(),
-                "thumbnail": thumbnail,
-            }
             with (gate or _open_gate)(pixels):
-                answer = child.ask(prepare, [])
+                answer = child.ask(asked, [])
             with making_sense():
                 return _prepared(*_checked(answer))
 
