@@ -21,6 +21,9 @@ FORMS = ("int8", "fp16")
 
 ROLES = ("vision", "text")
 
+_INLINE = 1024
+"""Bytes under which a constant stays in the graph's own file."""
+
 _PROBED = 8
 """Pictures or texts on which layers are ranked."""
 
@@ -95,7 +98,7 @@ class Maker:
             quantise_tables(model)
         onnx.checker.check_model(_standard_part(model))
         path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, str(path))
+        _save(model, path)
 
     def _kept(self, role: str, plan: Plan) -> frozenset[str]:
         if not plan.kept:
@@ -127,6 +130,15 @@ class Maker:
         model.CopyFrom(simple)
         quantise_linears(model, "blocks", frozenset(names) - {name})
         return float(np.square(run(model, probe, self._scratch) - wanted).sum())
+
+
+def _save(model: onnx.ModelProto, path: Path) -> None:
+    """Weights beside the graph, where the runtime maps them into memory instead of copying them."""
+    data = path.with_name(f"{path.name}_data")
+    data.unlink(missing_ok=True)
+    onnx.save(
+        model, str(path), save_as_external_data=True, location=data.name, size_threshold=_INLINE
+    )
 
 
 def _to_half(model: onnx.ModelProto) -> onnx.ModelProto:
