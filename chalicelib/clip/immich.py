@@ -84,7 +84,8 @@ def _rules(path: Path, config: dict[str, Any], search: SearchConfig, tower: Towe
         raise wrong("config.json", "text_cfg", "is missing or not an object")
     files = TokenizerFile(path / "textual", "textual/")
     files.check_right_padding()
-    files.check_end()
+    padded = _reads_padding(cfg) and tower.mask is None
+    files.check_frame(padded=padded)
     if search.language:
         files.check_language(search.language)
     # open_clip's own tokenizer pads with 0; a mask is M-CLIP's, whose config is its picture half's.
@@ -93,7 +94,7 @@ def _rules(path: Path, config: dict[str, Any], search: SearchConfig, tower: Towe
         tokenizer=files.path,
         max_tokens=whole("config.json", _CONTEXT, cfg.get("context_length", CONTEXT), MAX_LENGTH),
         pad_id=0 if own else files.pad_id("<pad>"),
-        padded=_reads_padding(cfg) and tower.mask is None,
+        padded=padded,
         cleaning=_cleaning(cfg),
         language_prefix=search.language,
     )

@@ -35,7 +35,7 @@ def hf_text(folder: Path, config: dict[str, Any], search: SearchConfig) -> TextS
     if padded:
         files.check_right_padding()
     if kind != "conse":
-        files.check_end()
+        files.check_frame(padded=padded)
     if search.language:
         files.check_language(search.language)
     return TextSpec(

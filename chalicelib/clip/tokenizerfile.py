@@ -106,12 +106,27 @@ class TokenizerFile:
                 before[:0], after[len(after) :] = start, end
         return before, after
 
-    def check_end(self) -> None:
-        """Raises ModelError where texts get no end token: the towers are read at it."""
-        if not self.framing()[1]:
-            raise wrong(
-                self._file, "post_processor", "puts no end token after a text, as the model needs"
-            )
+    def check_frame(self, *, padded: bool) -> None:
+        """Raises ModelError where texts do not get the end token that they should.
+
+        A tower that sees its padding is read at a fixed place, so there the files alone say
+        whether there is one; they must agree, since Gemma's class in transformers goes by
+        tokenizer_config.json and everybody else by tokenizer.json. All others are read at it.
+        """
+        before, after = self.framing()
+        for flag, token, found in (
+            ("add_bos_token", "bos_token", before),
+            ("add_eos_token", "eos_token", after),
+        ):
+            said, name = self._config.get(flag), _content(self._config.get(token))
+            if padded and isinstance(said, bool) and name and said != (name in found):
+                why = (
+                    f"is {str(said).lower()}, but tokenizer.json's post_processor has it otherwise"
+                )
+                raise wrong(self._config_file, flag, why)
+        if not padded and not after:
+            why = "puts no end token after a text, as the model needs"
+            raise wrong(self._file, "post_processor", why)
 
     def check_language(self, code: str) -> None:
         """Raises ModelError where `code` is no language of this tokenizer."""

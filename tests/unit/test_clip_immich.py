@@ -12,9 +12,10 @@ import pytest
 
 from chalicelib.clip import load_clip
 from chalicelib.clip.folder import NEEDED, read_folder
+from chalicelib.clip.tokens import Tokens
 from chalicelib.errors import ModelError
 from tests.unit import tiny_clip
-from tests.unit.test_clip_families import immich_clip, immich_nllb, immich_siglip
+from tests.unit.test_clip_families import immich_clip, immich_nllb, immich_siglip, word_ids
 from tests.unit.test_clip_folder import edit
 from tests.unit.tiny_families import (
     DIM,
@@ -169,11 +170,40 @@ def test_padding_on_the_left_is_refused(tmp_path: Path) -> None:
 def test_a_tokenizer_that_ends_no_text_is_refused(
     tmp_path: Path, processor: dict[str, Any] | None
 ) -> None:
-    folder = immich_siglip(tmp_path)
+    folder = immich_clip(tmp_path)
     edit(folder, "textual/tokenizer.json", post_processor=processor)
     assert refusal(folder) == (
         "textual/tokenizer.json: post_processor: puts no end token after a text, as the model needs"
     )
+
+
+@pytest.mark.parametrize("build", [siglip, immich_siglip], ids=["hugging face", "immich"])
+@pytest.mark.parametrize(
+    ("flag", "token", "said", "says"),
+    [
+        ("add_eos_token", "</s>", False, "is false"),
+        ("add_eos_token", "<pad>", True, "is true"),
+        ("add_bos_token", "<pad>", True, "is true"),
+    ],
+)
+def test_tokenizer_files_that_frame_a_text_otherwise_are_refused(
+    tmp_path: Path, build: Callable[[Path], Path], flag: str, token: str, said: bool, says: str
+) -> None:
+    folder = build(tmp_path)
+    file = "tokenizer_config.json" if build is siglip else "textual/tokenizer_config.json"
+    named = flag.removeprefix("add_")
+    edit(folder, file, **{flag: said, named: {"content": token}})
+    assert refusal(folder) == (
+        f"{file}: {flag}: {says}, but tokenizer.json's post_processor has it otherwise"
+    )
+    edit(folder, file, **{flag: not said})
+    read_folder(folder)
+
+
+def test_a_tower_read_at_a_fixed_place_needs_no_end_token(tmp_path: Path) -> None:
+    folder = immich_siglip(tmp_path)
+    edit(folder, "textual/tokenizer.json", post_processor=None)
+    assert Tokens(read_folder(folder).text).of(["red"]) == [word_ids(folder, "red")]
 
 
 @pytest.mark.parametrize(
