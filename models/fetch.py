@@ -18,6 +18,7 @@ from pathlib import Path
 
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.onnxfile import external_locations
+from chalicelib.clip.spec import read_json
 from chalicelib.errors import ConfigurationError, ModelError
 from models.fetch_file import Download, Patience, disk_error, download, patiently
 from models.fetch_folder import (
@@ -34,6 +35,7 @@ from models.fetch_plan import Listing, Remote, plan, weights_beside
 from models.fetch_progress import Progress, size_words
 
 DEFAULT_REVISION = "main"
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,29 +109,40 @@ def _pinned(request: Request) -> Pin | None:
 
 def _make(request: Request, hub: Hub, pin: Pin | None, patience: Patience) -> Pin:
     """Download what is missing, check it, and put the folder into its place."""
-    revision = request.revision or DEFAULT_REVISION
-    listing: Listing = {}
-    if pin is None:
-        commit, listing = patiently(lambda: hub.list_files(revision), patience, _say)
-        planned = plan(listing, request.form, f"{request.repo} at {commit[:12]}")
-        files, graphs = planned.files, planned.graphs
-    else:
-        commit, graphs = pin.commit, ()
+    if pin is not None:
+        staging = Staging(request.out, pin.commit, request.form)
+        _say(f"{request.repo} at {pin.commit[:12]} ({request.form}) from {hub.endpoint}")
         files = tuple(Remote(path, f.size, f.sha256) for path, f in pin.files.items())
+        _Load(hub, pin.commit, staging, patience, pinned=True).files(files)
+        return _finish(request, staging, pin)
+    revision = request.revision or DEFAULT_REVISION
+    commit, listing = patiently(lambda: hub.list_files(revision), patience, _say)
     staging = Staging(request.out, commit, request.form)
-    load = _Load(hub, commit, staging, patience, pinned=pin is not None)
     _say(f"{request.repo} at {commit[:12]} ({request.form}) from {hub.endpoint}")
-    hashes = load.files(files)
-    for graph in graphs:
-        beside = weights_beside(
-            graph, external_locations(staging.folder / graph, staging.folder), listing
-        )
-        hashes |= load.files(tuple(beside))
-    made = pin or Pin(request.repo, request.form, revision, commit, hashes)
+    hashes = _first(request, _Load(hub, commit, staging, patience, pinned=False), listing)
+    return _finish(request, staging, Pin(request.repo, request.form, revision, commit, hashes))
+
+
+def _first(request: Request, load: _Load, listing: Listing) -> dict[str, Pinned]:
+    """Decide what is needed and have it: config.json says the kind, the graphs their weights."""
+    folder, what = load.staging.folder, f"{request.repo} at {load.commit[:12]}"
+    hashes, kind = {}, None
+    if CONFIG in listing:
+        hashes = load.files((listing[CONFIG],))
+        kind = read_json(folder / CONFIG).get("model_type")
+    planned = plan(listing, request.form, kind, what)
+    hashes |= load.files(tuple(file for file in planned.files if file.path not in hashes))
+    for graph in planned.graphs:
+        beside = weights_beside(graph, external_locations(folder / graph, folder), listing)
+        hashes |= load.files(tuple(file for file in beside if file.path not in hashes))
+    return hashes
+
+
+def _finish(request: Request, staging: Staging, pin: Pin) -> Pin:
     _validate(staging.folder, request)
-    write_record(staging.folder, made)
+    write_record(staging.folder, pin)
     staging.put()
-    return made
+    return pin
 
 
 def _validate(folder: Path, request: Request) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass
 
+from chalicelib.clip.huggingface import MODEL_TYPES
 from chalicelib.errors import ConfigurationError, ModelError
 
 FORMS = {
@@ -29,10 +30,10 @@ NOTES = ("LICENSE*", "LICENCE*", "NOTICE*", "README.md", "search_config.json")
 MAX_NOTE_BYTES = 2**20
 
 _HUGGINGFACE = ("config.json", "preprocessor_config.json", "tokenizer.json")
-_HUGGINGFACE_TOO = ("tokenizer_config.json", "special_tokens_map.json")
+_TOO = ("tokenizer_config.json", "special_tokens_map.json")
 _IMMICH = ("config.json", "visual/preprocess_cfg.json", "textual/tokenizer.json")
 _IMMICH_TOO = ("textual/tokenizer_config.json", "textual/special_tokens_map.json")
-_IMMICH_GRAPHS = ("visual/model.onnx", "textual/model.onnx")
+_IMMICH_GRAPHS: tuple[str, ...] = ("visual/model.onnx", "textual/model.onnx")
 
 _MOST_NAMED = 12
 
@@ -62,11 +63,12 @@ class Plan:
     graphs: tuple[str, ...]
 
 
-def plan(listing: Listing, form: str, what: str) -> Plan:
-    """The files that a folder of this form needs. `what` names the repository in errors.
+def plan(listing: Listing, form: str, kind: object, what: str) -> Plan:
+    """The files that a folder of this form needs.
 
-    Raises ConfigurationError where the repository has not that form, ModelError where it is in
-    neither layout.
+    `kind` is `model_type` of config.json, `what` names the repository in errors. Raises
+    ConfigurationError where the repository has not that form, ModelError where it is in neither
+    layout or of a kind that could not be loaded.
     """
     if any(graph in listing for graph in _IMMICH_GRAPHS):
         if form != "fp32":
@@ -77,7 +79,7 @@ def plan(listing: Listing, form: str, what: str) -> Plan:
             )
         graphs, needed, optional = _IMMICH_GRAPHS, _IMMICH, _IMMICH_TOO
     else:
-        graphs, needed, optional = _graphs(listing, form, what), _HUGGINGFACE, _HUGGINGFACE_TOO
+        graphs, needed, optional = _graphs(listing, form, kind, what), _HUGGINGFACE, _TOO
     missing = [name for name in (*needed, *graphs) if name not in listing]
     if missing:
         raise ModelError(f"{what} lacks {', '.join(missing)}. {_holds(listing)}")
@@ -85,13 +87,27 @@ def plan(listing: Listing, form: str, what: str) -> Plan:
     return Plan(tuple(listing[name] for name in (*small, *graphs)), graphs)
 
 
-def _graphs(listing: Listing, form: str, what: str) -> tuple[str, str]:
-    """The two ONNX files of transformers.js's layout."""
-    for ending in FORMS[form]:
-        pair = (f"onnx/vision_model{ending}.onnx", f"onnx/text_model{ending}.onnx")
-        if all(name in listing for name in pair):
-            return pair
-    there = [known for known, endings in FORMS.items() if _has_form(listing, endings)]
+def _graphs(listing: Listing, form: str, kind: object, what: str) -> tuple[str, ...]:
+    """The ONNX files of transformers.js's layout: of both towers, or Jina CLIP's one for both."""
+    stems = [("vision_model", "text_model"), *[("model",)] * (kind == "jina_clip")]
+    forms = {
+        known: [tuple(f"onnx/{s}{ending}.onnx" for s in pair) for pair in stems for ending in ends]
+        for known, ends in FORMS.items()
+    }
+    there = {
+        known: graphs
+        for known, choices in forms.items()
+        for graphs in reversed(choices)
+        if all(name in listing for name in graphs)
+    }
+    if there and kind not in MODEL_TYPES:
+        raise ModelError(
+            f"{what} cannot be loaded: model_type of its config.json is {kind!r}, and texts and "
+            f"pictures are prepared here as for {', '.join(MODEL_TYPES)} only.",
+            field="model_type",
+        )
+    if form in there:
+        return there[form]
     if there:
         raise ConfigurationError(
             f"{what} has no {form} form of both towers: name another with --form "
@@ -103,13 +119,6 @@ def _graphs(listing: Listing, form: str, what: str) -> tuple[str, str]:
         "onnx/text_model.onnx (as transformers.js has them) nor visual/model.onnx and "
         f"textual/model.onnx (as Immich has them). {_holds(listing)} docs/models.md says how to "
         "make such a folder of your own model."
-    )
-
-
-def _has_form(listing: Listing, endings: tuple[str, ...]) -> bool:
-    return any(
-        all(f"onnx/{tower}_model{ending}.onnx" in listing for tower in ("vision", "text"))
-        for ending in endings
     )
 
 

@@ -24,7 +24,7 @@ from models.fetch_file import Patience
 from models.fetch_folder import RECORD, alone
 from models.fetch_lock import Pin
 from tests.integration.hub import TOKEN, Hub, hub
-from tests.unit import tiny_clip
+from tests.unit import tiny_clip, tiny_families
 from tests.unit.pictures import encoded, scene
 
 __all__ = ["hub"]
@@ -452,17 +452,42 @@ def test_a_missing_file_is_named_beside_what_there_is(
         get(request_)
 
 
+def altered(published: Path, folder: Path, name: str, **fields: object) -> Path:
+    """A copy of the repository with other fields in one of its JSON files."""
+    shutil.copytree(published, folder)
+    value = json.loads((folder / name).read_text()) | fields
+    (folder / name).write_text(json.dumps(value))
+    return folder
+
+
+def test_a_kind_of_model_that_would_not_load_is_refused_before_its_weights_come(
+    hub: Hub, request_: Request, published: Path, tmp_path: Path
+) -> None:
+    hub.add(REPO, altered(published, tmp_path / "odd", "config.json", model_type="bert"))
+    with pytest.raises(ModelError, match="'bert'"):
+        get(request_)
+    assert [r.path.rpartition("/")[2] for r in hub.files_asked()] == ["config.json"]
+
+
 def test_a_model_the_loader_refuses_does_not_come_into_place(
     hub: Hub, request_: Request, published: Path, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(published, tmp_path / "odd")
-    config = json.loads((folder / "config.json").read_text()) | {"model_type": "bert"}
-    (folder / "config.json").write_text(json.dumps(config))
-    hub.add(REPO, folder)
-    with pytest.raises(ModelError, match=r"no model that can be loaded: .*model_type"):
+    hub.add(REPO, altered(published, tmp_path / "odd", "preprocessor_config.json", resample=9))
+    with pytest.raises(ModelError, match=r"no model that can be loaded: .*resample"):
         get(request_)
     assert not request_.out.exists()
     assert not request_.lock.exists()
+
+
+def test_jina_clip_comes_with_its_one_graph(hub: Hub, request_: Request, tmp_path: Path) -> None:
+    folder = tiny_families.jina(tmp_path / "jina", combined=True)
+    hub.add(REPO, folder)
+    get(request_)
+    assert names(request_.out) == names(folder) | {RECORD}
+    texts = ["one", "two three"]
+    assert np.array_equal(
+        load_clip(request_.out).embed_texts(texts), load_clip(folder).embed_texts(texts)
+    )
 
 
 def test_no_way_to_the_hub_is_said_with_its_address(request_: Request) -> None:
@@ -489,7 +514,7 @@ def test_a_log_in_page_is_not_taken_for_a_hub(hub: Hub, request_: Request, page:
         get(request_)
 
 
-def test_a_full_disk_is_said_before_anything_is_downloaded(
+def test_a_full_disk_is_said_before_the_weights_are_downloaded(
     hub: Hub, request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage("/")._replace(free=300_000)
@@ -497,7 +522,7 @@ def test_a_full_disk_is_said_before_anything_is_downloaded(
     with pytest.raises(ConfigurationError, match=r"6\d\d kB .*room for 300 kB") as caught:
         get(request_)
     assert caught.value.code == "disk_full"
-    assert hub.files_asked() == []
+    assert hub.sent("vision_model.onnx") == 0
 
 
 def test_a_folder_of_something_else_is_not_touched(hub: Hub, request_: Request) -> None:

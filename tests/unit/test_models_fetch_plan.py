@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from chalicelib.clip.searchconfig import FORMS as LOADED
 from chalicelib.errors import ConfigurationError, ModelError
 from models.fetch import folder_name
 from models.fetch_plan import FORMS, Listing, Remote, plan, weights_beside
-from models.recommended import RECOMMENDED, table
+from models.recommended import RECOMMENDED, SIGLIP2, table
 
 
 def names_in(text: str) -> list[str]:
@@ -41,7 +43,7 @@ def listed(names: list[str], size: int = 100) -> Listing:
 
 
 def planned(names: list[str], form: str = "fp32") -> set[str]:
-    return {remote.path for remote in plan(listed(names), form, "X/Y").files}
+    return {remote.path for remote in plan(listed(names), form, "clip", "X/Y").files}
 
 
 def test_of_a_transformers_js_repository_two_graphs_and_the_configurations() -> None:
@@ -79,6 +81,27 @@ def test_a_form_that_is_not_there_names_those_that_are() -> None:
         planned(IMMICH, "int8")
 
 
+def test_one_graph_for_both_towers_is_taken_of_jina_clip_alone() -> None:
+    names = ["config.json", "preprocessor_config.json", "tokenizer.json", "onnx/model.onnx"]
+    jina = plan(listed([*names, "onnx/model_fp16.onnx"]), "fp32", "jina_clip", "X/Y")
+    assert {remote.path for remote in jina.files} == set(names)
+    assert jina.graphs == ("onnx/model.onnx",)
+    with pytest.raises(ModelError, match="holds no model"):
+        plan(listed(names), "fp32", "clip", "X/Y")
+
+
+def test_towers_apart_are_taken_before_one_graph_for_both() -> None:
+    towers = ("onnx/vision_model.onnx", "onnx/text_model.onnx")
+    assert plan(listed(XENOVA), "fp32", "jina_clip", "X/Y").graphs == towers
+
+
+@pytest.mark.parametrize("kind", [None, "bert", "chinese_clip", 7])
+def test_a_kind_that_would_not_load_is_refused_before_its_weights_come(kind: object) -> None:
+    with pytest.raises(ModelError, match="model_type") as caught:
+        plan(listed(XENOVA), "fp32", kind, "X/Y")
+    assert caught.value.field == "model_type"
+
+
 def test_a_repository_of_pytorch_weights_is_said_to_hold_no_model_for_us() -> None:
     with pytest.raises(ModelError, match=r"holds no model .*pytorch_model\.bin.*docs/models\.md"):
         planned(PYTORCH)
@@ -101,11 +124,11 @@ def test_a_missing_file_is_named(names: list[str]) -> None:
 
 def test_a_licence_is_taken_along_unless_it_is_huge() -> None:
     small = listed([*XENOVA, "LICENSE", "LICENSE.txt", "docs/LICENSE"])
-    names = {remote.path for remote in plan(small, "fp32", "X/Y").files}
+    names = {remote.path for remote in plan(small, "fp32", "clip", "X/Y").files}
     assert {"LICENSE", "LICENSE.txt"} <= names
     assert "docs/LICENSE" not in names
     huge = small | {"LICENSE": Remote("LICENSE", 2**30)}
-    assert "LICENSE" not in {remote.path for remote in plan(huge, "fp32", "X/Y").files}
+    assert "LICENSE" not in {remote.path for remote in plan(huge, "fp32", "clip", "X/Y").files}
 
 
 def test_weights_beside_a_graph_may_have_any_name() -> None:
@@ -128,7 +151,8 @@ def test_whatever_a_repository_holds_no_path_leads_out_of_the_folder(
     names: list[str], form: str
 ) -> None:
     try:
-        files = plan(listed([*names, *XENOVA, "../LICENSE", "LICENSE/../.."]), form, "X/Y").files
+        listing = listed([*names, *XENOVA, "../LICENSE", "LICENSE/../.."])
+        files = plan(listing, form, "clip", "X/Y").files
     except ConfigurationError:
         return
     assert all(".." not in remote.path.split("/") for remote in files)
@@ -151,3 +175,21 @@ def test_the_table_of_recommended_models_holds_each_with_its_licence() -> None:
         assert line.startswith(model.repo)
         assert line.endswith(model.licence)
         assert f"{model.imagenet:.1f}" in line
+
+
+def test_the_documentation_has_the_same_table() -> None:
+    lines = (Path(__file__).parents[2] / "docs/models.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| [")]
+    for model, row in zip(RECOMMENDED, rows, strict=True):
+        _, name, *cells, _ = (cell.strip() for cell in row.split("|"))
+        assert name.startswith(f"[{model.repo}](https://huggingface.co/{model.repo})")
+        mark = "²" if model.source == SIGLIP2 else "¹"
+        assert cells == [
+            f"{model.imagenet:.1f} {mark}",
+            f"{model.coco:.1f} {mark}",
+            model.languages,
+            f"{model.dim:,}",
+            str(model.side),
+            model.weight(),
+            model.licence,
+        ]
