@@ -72,12 +72,13 @@ QUERIES = (
     "x",
     "",
     "!!!",
+    "red_sofa.jpg, img_2041",
     " ".join(SENTENCES[:12]),
     "word " * 200,
 )
 """What every folder's golden vectors are of. Each means the same to every reference: no HTML
 entities and nothing broken for ftfy to mend, since Immich's and transformers' folders have
-neither step. "_" is left out too: open_clip makes it a space, transformers drops it."""
+neither step."""
 
 _LETTERS = (
     (0x21, 0x7E), (0xA1, 0x17F), (0x370, 0x3FF), (0x400, 0x4FF), (0x590, 0x5FF), (0x600, 0x6FF),
