@@ -71,7 +71,7 @@ def _entry(path: Path, folder: Path, known: dict[str, Any]) -> dict[str, Any]:
     try:
         return _hash(path, known.get(str(path.relative_to(folder))))
     except OSError as error:
-        raise ModelError(f"{path.name} cannot be read ({error.strerror})") from error
+        raise ModelError(f"{path.relative_to(folder)} cannot be read ({error.strerror})") from error
 
 
 def _hash(path: Path, entry: dict[str, Any] | None) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Session:
 
     @property
     def file(self) -> str:
-        return self._tower.onnx.path.name
+        return self._tower.onnx.name
 
     @property
     def place(self) -> Place:
@@ -155,10 +155,10 @@ def _open(tower: Tower, threads: int, place: Place) -> Any:
         if any(part in said for part in _UNKNOWN):
             version = onnxruntime.__version__
             remedy = f"Export it for an older opset, or use one newer than onnxruntime {version}."
-        raise ModelError(f"{path.name} does not load ({said}). {remedy}") from error
+        raise ModelError(f"{tower.onnx.name} does not load ({said}). {remedy}") from error
     if place.providers[0][0] not in session.get_providers():
         raise ModelError(
-            f"{path.name} does not load on {place.name}: onnxruntime opened it with "
+            f"{tower.onnx.name} does not load on {place.name}: onnxruntime opened it with "
             f"{', '.join(session.get_providers())} only."
         )
     return session
