@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
-.PHONY: help demo model opensearch test check fmt lock clean bench bench-index bench-clip
+.PHONY: help demo model opensearch test check fmt golden lock clean bench bench-index bench-clip
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -49,12 +49,16 @@ bench-index: $(VENV)/dev.done  ## OpenSearch beside the embedded index: speed, r
 bench-clip: $(VENV)/dev.done .cache/bench/venv/done $(if $(TORCH),.cache/bench/venv-torch/done)  ## ours beside fastembed; TORCH=1 adds transformers; ARGS='--quick'
 	@$(BIN)/python -m bench.clip $(if $(TORCH),--torch) $(ARGS)
 
+golden: .cache/golden.done  ## record anew what transformers and open_clip make of small models (torch: 3 GB, once)
+	@PYTHONPATH=. .cache/golden/bin/python -m tests.golden.record
+
 lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hashes
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt local/requirements.in -o local/requirements.txt
 	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements.in -o container_embedder/requirements.txt
 	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements-gpu.in -o container_embedder/requirements-gpu.txt
 	@$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
+	@$(COMPILE) -c requirements-dev.txt tests/golden/requirements.in -o tests/golden/requirements.txt
 	@$(COMPILE) bench/requirements.in -o bench/requirements.txt
 	@$(COMPILE) bench/requirements-torch.in -o bench/requirements-torch.txt
 
@@ -78,6 +82,11 @@ $(VENV)/dev.done: requirements-dev.txt | $(BIN)/python
 	@echo "Installing what the tests need (once) …" >&2
 	@$(PIP) -r requirements-dev.txt >&2
 	@touch $@ $(VENV)/demo.done
+
+.cache/golden.done: tests/golden/requirements.txt | $(VENV)/dev.done
+	@mkdir -p .cache && rm -rf .cache/golden && $(BIN)/python -m venv .cache/golden
+	@$(BIN)/uv pip install --quiet --python .cache/golden/bin/python --require-hashes -r $< >&2
+	@touch $@
 
 .cache/api-zip.done: requirements.txt | $(VENV)/dev.done
 	@mkdir -p .cache && rm -rf .cache/api-zip
