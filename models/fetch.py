@@ -19,7 +19,7 @@ from pathlib import Path
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.onnxfile import external_locations
 from chalicelib.clip.spec import read_json
-from chalicelib.errors import ConfigurationError, ModelError
+from chalicelib.errors import ConfigurationError, IntellisenseError, ModelError
 from models.fetch_file import Download, Patience, disk_error, download, patiently
 from models.fetch_folder import (
     Staging,
@@ -130,7 +130,11 @@ def _first(request: Request, load: _Load, listing: Listing) -> dict[str, Pinned]
     if CONFIG in listing:
         hashes = load.files((listing[CONFIG],))
         kind = read_json(folder / CONFIG).get("model_type")
-    planned = plan(listing, request.form, kind, what)
+    try:
+        planned = plan(listing, request.form, kind, what)
+    except IntellisenseError:
+        load.staging.drop()
+        raise
     hashes |= load.files(tuple(file for file in planned.files if file.path not in hashes))
     for graph in planned.graphs:
         beside = weights_beside(graph, external_locations(folder / graph, folder), listing)
@@ -139,6 +143,7 @@ def _first(request: Request, load: _Load, listing: Listing) -> dict[str, Pinned]
 
 
 def _finish(request: Request, staging: Staging, pin: Pin) -> Pin:
+    staging.keep_own(pin)
     _validate(staging.folder, request)
     write_record(staging.folder, pin)
     staging.put()

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from chalicelib.clip.identity import IDENTITY_FILE
 from chalicelib.clip.spec import read_json
 from chalicelib.errors import ConfigurationError, ModelError
 from models.fetch_hashes import hashes_of, is_remote
@@ -124,6 +125,22 @@ class Staging:
         if (sha256 := is_remote(old, remote)) is not None:
             _link(old, here)
         return sha256
+
+    def keep_own(self, pin: Pin) -> None:
+        """Take along what its owner has put into the old folder, as a search_config.json."""
+        record = read_record(self._out)
+        if record is None:
+            return
+        not_own = {RECORD, IDENTITY_FILE, *record.files, *pin.files}
+        for path in self._out.rglob("*"):
+            name = path.relative_to(self._out).as_posix()
+            if path.is_file() and name not in not_own:
+                (self.folder / name).unlink(missing_ok=True)
+                _link(path, self.folder / name)
+
+    def drop(self) -> None:
+        """Remove it, where nothing in it will be wanted again."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def put(self) -> None:
         """Move the folder into its place, what was there before out of it; then tidy up."""

@@ -139,8 +139,8 @@ class Hub:
             ) from error
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise Transient(
-                f"{self.endpoint} cannot be reached ({error}): check the network, or set "
-                "HF_ENDPOINT to a mirror that can be.",
+                f"{self.endpoint} cannot be reached ({error}): check the network (and HTTPS_PROXY, "
+                "if there is one), or set HF_ENDPOINT to a mirror that can be.",
                 code="offline",
             ) from error
         except httpx2.HTTPError as error:

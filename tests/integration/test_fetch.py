@@ -262,6 +262,15 @@ def test_update_pins_anew_and_downloads_only_what_changed(
     assert hub.requests == []
 
 
+def test_what_its_owner_put_into_the_folder_stays_in_it(request_: Request, moved_on: Pin) -> None:
+    own = {"search_config.json": '{"query_template": "a photo of a {}"}', "onnx/notes.txt": "mine"}
+    for name, text in own.items():
+        (request_.out / name).write_text(text)
+    assert get(change(request_, update=True)).commit != moved_on.commit
+    assert {name: (request_.out / name).read_text() for name in own} == own
+    assert read_folder(request_.out).text.query_template == "a photo of a {}"
+
+
 def test_another_revision_than_the_pinned_is_refused(request_: Request, moved_on: Pin) -> None:
     with pytest.raises(ConfigurationError, match=f"{moved_on.commit}.*--update") as caught:
         get(change(request_, revision="v2"))
@@ -398,6 +407,16 @@ def test_a_busy_hub_is_asked_again(hub: Hub, request_: Request) -> None:
     assert load_clip(request_.out).dim == 16
 
 
+def test_a_busy_hub_may_say_when_to_come_again(
+    hub: Hub, request_: Request, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.faults.statuses = {"api": [429]}
+    hub.faults.headers = {"Retry-After": "1"}
+    get(request_)
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "429" in line)
+    assert line.endswith("trying again in 1 s")
+
+
 def test_a_hub_that_stays_busy_is_said_to_be(hub: Hub, request_: Request) -> None:
     hub.faults.statuses = {"api": [503] * 9}
     with pytest.raises(Transient, match="503") as caught:
@@ -467,6 +486,7 @@ def test_a_kind_of_model_that_would_not_load_is_refused_before_its_weights_come(
     with pytest.raises(ModelError, match="'bert'"):
         get(request_)
     assert [r.path.rpartition("/")[2] for r in hub.files_asked()] == ["config.json"]
+    assert [p.name for p in request_.out.parent.iterdir()] == [".tiny.lock"]
 
 
 def test_a_model_the_loader_refuses_does_not_come_into_place(
