@@ -141,6 +141,33 @@ def test_jina_clip_prepares_pictures_as_torchvision_does(tmp_path: Path) -> None
     assert (pixels.mode, pixels.crop, pixels.halving) == ("shortest", SIDE, "even")
 
 
+@pytest.mark.parametrize(
+    ("text_config", "wanted"),
+    [
+        ({"max_position_embeddings": 66}, 66),
+        ({"max_position_embeddings": 66, "model_type": "xlm-roberta"}, 64),
+        ({"max_position_embeddings": 514, "model_type": "xlm-roberta"}, 70),
+        ({}, 70),
+    ],
+    ids=str,
+)
+def test_a_text_is_as_long_as_the_table_of_positions_and_the_tokenizer_allow(
+    tmp_path: Path, text_config: dict[str, Any], wanted: int
+) -> None:
+    """RoBERTa's positions start after the padding token's id: two of its table are not used."""
+    folder = jina(tmp_path)
+    edit(folder, "config.json", text_config=text_config)
+    assert read_folder(folder).text.max_tokens == wanted
+
+
+def test_the_padding_token_is_the_one_tokenizer_config_names(tmp_path: Path) -> None:
+    folder = jina(tmp_path)
+    edit(folder, "tokenizer.json", padding={"pad_id": 3})
+    assert read_folder(folder).text.pad_id == 1
+    edit(folder, "tokenizer_config.json", pad_token=...)
+    assert read_folder(folder).text.pad_id == 3
+
+
 # --- Immich: CLIP, SigLIP, XLM-R, M-CLIP, NLLB ------------------------------------------------
 
 
@@ -203,6 +230,7 @@ def immich_xlmr(folder: Path, **graph: Any) -> Path:
 @pytest.mark.parametrize("graph", [{}, {"length": "length"}, {"length": "length", "batch": "n"}])
 def test_an_immich_xlm_r_masks_its_padding_itself(tmp_path: Path, graph: dict[str, Any]) -> None:
     folder = immich_xlmr(tmp_path, **graph)
+    assert not read_folder(folder).text.padded
     red, cat, big = word_ids(folder, "red", "cat", "Red")
     got = load_clip(folder).embed_texts(["red cat", "red", "Red"])
     for row, ids in zip(got, [[0, red, cat, 2], [0, red, 2], [0, big, 2]], strict=True):
