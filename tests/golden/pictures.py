@@ -1,4 +1,4 @@
-"""The pictures of the golden data: drawn here, of many kinds and odd sizes.
+"""The pictures of the golden data: drawn here, of many kinds and odd sizes; and real photos.
 
 A reference reads most of them as a viewer shows them. Where it does not, the golden pixels are
 what it makes of the picture as shown, which `shown` works out from the file on its own (numpy, no
@@ -27,6 +27,20 @@ from tests.unit.pictures import encoded, exif, png
 FOLDER = Path(__file__).with_name("pictures")
 RAMP = "ramp.png"
 """All 256 levels of each channel, of the size that the models take: it is not resized."""
+
+PHOTOS = (
+    "cheetah.jpg",
+    "china.jpg",
+    "clock.png",
+    "coffee.png",
+    "lion.jpg",
+    "motorcycle-left.png",
+    "quokka.jpg",
+    "retina.jpg",
+    "tissue.png",
+    "tower.jpg",
+)
+"""Of the demo's sample photos (local/samples.py), which are not in git."""
 
 SIDE = 48
 """Pixels a side that the golden models take."""

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from local.samples import sample_photos
+from models.cache import cache_folder
 from tests.golden import clip_tokens, huggingface, openclip, pictures
 from tests.golden.folders import Reference, record, write_json
 
@@ -54,13 +56,15 @@ def main(chosen: list[str]) -> None:
 
 
 def _pictures() -> dict[str, bytes]:
-    """The files in git; drawn where there are none, since encoders change with their versions."""
+    """Those in git, drawn only where there are none (encoders change), and the photos."""
     pictures.FOLDER.mkdir(exist_ok=True)
     for name, data in pictures.draw_all().items():
         path = pictures.FOLDER / name
         if not path.exists():
             path.write_bytes(data)
-    return {path.name: path.read_bytes() for path in sorted(pictures.FOLDER.iterdir())}
+    drawn = {path.name: path.read_bytes() for path in sorted(pictures.FOLDER.iterdir())}
+    photos = sample_photos(cache_folder())
+    return drawn | {name: (photos / name).read_bytes() for name in pictures.PHOTOS}
 
 
 def _write_pixels(files: dict[str, bytes], sets: dict[str, np.ndarray[Any, Any]]) -> None:
