@@ -10,7 +10,9 @@ of the rounds. Prints Markdown.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -23,7 +25,7 @@ from typing import TypeVar
 
 from bench.clip_peers import ROOT, Peer, Worker, fastembed_folders, first_vector
 from bench.clip_photos import photos
-from bench.clip_table import Results, cosines, markdown
+from bench.clip_table import Results, cosines, machine, markdown, versions
 from bench.random_clip import SIZES, build
 from models.cache import cache_folder
 
@@ -56,7 +58,7 @@ TORCH = "transformers on torch"
 ENVIRONMENTS = ROOT / ".cache" / "bench"
 """Where `make bench-clip` installs what is measured beside ours."""
 
-LONGEST = 120.0
+LONGEST = 90.0
 """Seconds after which a measurement of at least three rounds begins no other."""
 
 
@@ -87,13 +89,13 @@ def gather(here: Path, size: str, torch: bool) -> list[Peer]:
         Peer(OURS, "ours", own, model),
         Peer(SCALED, "ours-inexact", own, model, texts=False),
     ]
-    deployed = deploy_form(model, here / f"{size}-deployed")
+    deployed = deploy_form(model, here)
     if deployed is not None:
         peers.append(Peer(DEPLOYED, "ours", own, deployed))
     folder = fastembed_folders(model, here / f"{size}-fastembed")
     python = ENVIRONMENTS / "venv" / "bin" / "python"
     peers.append(Peer(FASTEMBED, "fastembed", python, folder))
-    many = Peer(PROCESSES, "fastembed-processes", python, folder, texts=False, skip=16)
+    many = Peer(PROCESSES, "fastembed-processes", python, folder, texts=False, family=True)
     peers.append(many)
     if torch:
         python = ENVIRONMENTS / "venv-torch" / "bin" / "python"
@@ -101,14 +103,26 @@ def gather(here: Path, size: str, torch: bool) -> list[Peer]:
     return peers
 
 
-def deploy_form(model: Path, out: Path) -> Path | None:
-    """What `python -m models optimise` makes of the model; None where it does not."""
-    command = [sys.executable, "-m", "models", "optimise", str(model), "--out", str(out)]
-    say("the deploy form …")
-    done = subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False)
-    if done.returncode != 0:
-        say("the deploy form cannot be had; it is left out")
-        return None
+def deploy_form(model: Path, here: Path) -> Path | None:
+    """What `python -m models optimise` makes of the model; None where it refuses to.
+
+    It is made anew where the model or the code that makes it is another than the last time.
+    """
+    code = sorted((ROOT / "models").glob("*.py"))
+    parts = b"".join(file.read_bytes() for file in [model / "random.json", *code])
+    out = here / f"{model.name}-deployed-{hashlib.sha256(parts).hexdigest()[:8]}"
+    if not out.exists():
+        for old in here.glob(f"{model.name}-deployed-*/"):
+            shutil.rmtree(old)
+        say("the deploy form …")
+        command = [sys.executable, "-m", "models", "optimise", str(model), "--out", str(out)]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            say("the deploy form cannot be had; it is left out")
+            return None
+        # Its last line is the folder; the others say how it was made and how near it is.
+        said = ". ".join(done.stdout.splitlines()[:-1])
+        out.with_suffix(".txt").write_text(said, encoding="utf-8")
     return out
 
 
@@ -175,6 +189,19 @@ def measure_images(
             results.add("peak", worker.peer.name, float(worker.peak()))
 
 
+def footer(peers: list[Peer], files: dict[str, list[Path]]) -> list[str]:
+    """On what was measured: the machine, the photos, and what the deploy form is."""
+    lines = [f"Machine: {machine()}. {versions([peer.python for peer in peers])}."]
+    for size, some in files.items():
+        average = sum(file.stat().st_size for file in some) / len(some) / 1e6
+        lines.append(f"Photos: {len(some)} JPEG files of {size}, {average:.2g} MB on average.")
+    for peer in peers:
+        if peer.name == DEPLOYED:
+            said = peer.folder.with_suffix(".txt").read_text(encoding="utf-8")
+            lines.append(f"The deploy form: {said}.")
+    return lines
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.clip", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds, for development")
@@ -193,7 +220,7 @@ def main() -> int:
     measure_cold(peers, rounds.cold, results)
     measure_images(peers, rounds.images, {**files, "500 px": files["500 px"] * 2}, results)
     say(f"done in {time.monotonic() - started:.0f} s")
-    print(markdown(results, OURS, [peer.python for peer in peers], files))
+    print(markdown(results, OURS, footer(peers, files)))
     if given.json:
         value = {"rounds": results.figures, "cosines": cosines(results, OURS)}
         given.json.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -27,8 +27,8 @@ class Peer:
     folder: Path
     texts: bool = True
     images: bool = True
-    skip: int = 0
-    """Results to leave out of the clock: its processes start anew with every call."""
+    family: bool = False
+    """Whether it starts processes whose memory is its own, too."""
 
     def command(self, *more: str) -> list[str]:
         return [str(self.python), str(WORKER), self.kind, str(self.folder), *more]
@@ -54,7 +54,7 @@ class Worker:
             stderr=self._said,
             text=True,
         )
-        self._family = Family(self._process.pid) if peer.skip else None
+        self._family = Family(self._process.pid) if peer.family else None
 
     def __enter__(self) -> Worker:
         return self
@@ -91,9 +91,7 @@ class Worker:
     def rate(self, files: list[Path]) -> float:
         """Pictures a second, from their files' bytes to vectors."""
         names = [str(file) for file in files]
-        # What is left out of the clock is more of the same.
-        names += names[: self.peer.skip]
-        return len(files) / float(self.ask("images", files=names, skip=self.peer.skip)["seconds"])
+        return len(files) / float(self.ask("images", files=names)["seconds"])
 
     def vectors(self, texts: list[str], files: list[Path]) -> dict[str, list[list[float]]]:
         answer: dict[str, list[list[float]]] = self.ask(

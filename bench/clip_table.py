@@ -44,26 +44,20 @@ class Results:
         return median(a / b for a, b in zip(both[name], both[other], strict=True))
 
 
-def markdown(results: Results, ours: str, pythons: list[Path], files: dict[str, list[Path]]) -> str:
-    """The table, what ours comes to beside each other one, and what was measured on what.
+def markdown(results: Results, ours: str, footer: list[str]) -> str:
+    """The table, what ours comes to beside the others, how alike the vectors are, the footer.
 
     `ours` is whose vectors the others' are compared with.
     """
-    sizes = [
-        f"{len(some)} JPEG files of {size}, {_megabytes(some):.2g} MB on average"
-        for size, some in files.items()
-    ]
     parts = [_table(results), "Ours beside the others (medians of the rounds' ratios):"]
     parts += ["\n".join(_ratios(results, name) for name in results.names if _is_ours(name))]
-    parts += [f"Cosine to the vectors of {ours}, the lowest of all texts and pictures:"]
-    parts += [_parity(cosines(results, ours))]
-    parts += [f"Machine: {machine()}. {versions(pythons)}.", f"Photos: {'; '.join(sizes)}."]
-    return "\n\n".join(parts)
+    parts += [f"Cosine to the vectors of “{ours}”, the lowest of all texts and pictures:"]
+    return "\n\n".join([*parts, _parity(cosines(results, ours)), "\n".join(footer)])
 
 
 def _table(results: Results) -> str:
     head = ["", "query → vector", "new process → first vector"]
-    head += ["images/s, 500 px", "images/s, 12 MP", "peak memory"]
+    head += ["images/s, 500 px", "images/s, 12 MP", "peak memory, pictures"]
     lines = [head, ["---", *["---:"] * 5]]
     for name in results.names:
         middle = [results.middle(w, name) for w in ("query", "cold", "500 px", "12 MP", "peak")]
@@ -74,8 +68,8 @@ def _table(results: Results) -> str:
 
 
 MEASURED = {
-    "query": "query → vector takes",
-    "cold": "new process → first vector takes",
+    "query": "query → vector:",
+    "cold": "new process → first vector:",
     "500 px": "images/s, 500 px:",
     "12 MP": "images/s, 12 MP:",
     "peak": "peak memory:",
@@ -92,9 +86,10 @@ def _ratios(results: Results, name: str) -> str:
         beside = [
             f"{_times(ratio)} {other}"
             for other in results.names
-            if other != name and (ratio := results.ratio(what, name, other)) is not None
+            if not _is_ours(other) and (ratio := results.ratio(what, name, other)) is not None
         ]
-        lines.append(f"- {name}, {title} {', '.join(beside)}")
+        if beside:
+            lines.append(f"- {name}; {title} {'; '.join(beside)}")
     return "\n".join(lines)
 
 
@@ -136,10 +131,6 @@ def _per_second(rate: float) -> str:
 
 def _memory(size: float) -> str:
     return f"{size / 1e6:,.0f} MB"
-
-
-def _megabytes(files: list[Path]) -> float:
-    return sum(file.stat().st_size for file in files) / len(files) / 1e6
 
 
 def machine() -> str:
