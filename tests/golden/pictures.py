@@ -7,7 +7,8 @@ code of the product):
 - transformers and open_clip ignore EXIF's orientation; a viewer turns the picture.
 - Both make a 16-bit grey picture white, as Pillow cuts every value above 255 off; shown is the
   high byte.
-- Both drop alpha, and hidden colours show; shown is the picture on white.
+- open_clip drops alpha, and hidden colours show; shown is the picture on white, as transformers
+  has it.
 - open_clip resizes before it converts to RGB. Palette and 1-bit pictures, which Pillow resizes
   only to the nearest pixel, lose their smoothness, and CMYK gets other colours; shown is RGB.
 """
@@ -175,7 +176,7 @@ def _on_white(rgba: Array) -> Array:
 
 def read_as_is(name: str, reference: str) -> bool:
     """Whether the reference is given the file's own picture, not `shown`'s."""
-    wrong = ("alpha", "grey_alpha", "palette_alpha", "grey16", "turned_")
+    wrong = ("grey16", "turned_")
     if reference == "open_clip":
-        wrong += ("palette", "one_bit", "gif", "cmyk")
+        wrong += ("alpha", "grey_alpha", "palette", "one_bit", "gif", "cmyk")
     return not name.startswith(wrong)
