@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from chalicelib.clip.cpus import available_cpus
 from chalicelib.clip.devices import Device, Place, device_for, place_of
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.identity import fingerprint
-from chalicelib.clip.pixels import PixelSpec, to_pixels
+from chalicelib.clip.overlap import in_order, pixel_budget
+from chalicelib.clip.pixels import PixelSpec
 from chalicelib.clip.session import Session
 from chalicelib.clip.spec import ModelFolder
 from chalicelib.clip.towers import TextTower, VisionTower
-from chalicelib.errors import Permanent
+from chalicelib.errors import Permanent, UnusableVector
+from chalicelib.gate import Gate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +65,8 @@ class Clip:
         self._exact = folder.form == "fp32" if exact is None else exact
         vision, text = folder.vision_tower, folder.text_tower
         sessions = [Session(tower, folder.dim, threads, device) for tower in (vision, text)]
+        self._threads = threads
+        self._pictures = sessions[0]
         self._vision = VisionTower(sessions[0], folder.pixels, vision)
         self._text = TextTower(sessions[1], folder.text, text)
         self._lock = threading.Lock()
@@ -102,37 +111,27 @@ class Clip:
                 self._fingerprint = fingerprint(self._folder)
             return self._fingerprint
 
-    def embed_images(self, images: list[bytes]) -> NDArray[np.float32]:
+    def embed_images(self, images: Iterable[bytes]) -> NDArray[np.float32]:
         """Files (JPEG, PNG, …) → unit rows, float32 [N, D], in their order.
 
-        Raises UnreadableImage or TooLarge for the first file that cannot be decoded, ModelError
-        where the model fails.
+        Raises UnreadableImage or TooLarge for a file that cannot be decoded, ModelError where the
+        model fails, TypeError for what is not bytes.
         """
         rows = []
-        for row in self.embed_images_each(images):
+        for row in self._each(images, contained=False):
             if isinstance(row, Permanent):
                 raise row
             rows.append(row)
         return self._stack(rows)
 
-    def embed_images_each(self, images: list[bytes]) -> list[NDArray[np.float32] | Permanent]:
-        """As `embed_images`, but a file that cannot be decoded gives its error in its place.
+    def embed_images_each(self, images: Iterable[bytes]) -> list[NDArray[np.float32] | Permanent]:
+        """As `embed_images`, but a file that cannot be decoded, or that gives no usable vector,
+        gives its error in its place.
 
-        Each row is float32 [D]. Raises ModelError where the model fails.
+        Each row is float32 [D]. Raises ModelError where the model fails as a whole, TypeError for
+        what is not bytes.
         """
-        import numpy as np
-
-        results: list[NDArray[np.float32] | Permanent] = []
-        good: list[NDArray[np.uint8]] = []
-        for image in images:
-            decoded = self._decode(image)
-            if isinstance(decoded, Permanent):
-                results.append(decoded)
-            else:
-                results.append(np.empty(0, np.float32))
-                good.append(decoded)
-        rows = iter(self.embed_pixels(self._stack_pixels(good)))
-        return [r if isinstance(r, Permanent) else next(rows) for r in results]
+        return self._each(images, contained=True)
 
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What `to_pixels` made, uint8 [N, H, W, 3] → unit rows, float32 [N, D].
@@ -151,30 +150,94 @@ class Clip:
     def embed_texts(self, texts: list[str]) -> NDArray[np.float32]:
         """Queries → unit rows, float32 [N, D], in their order; the query template is applied.
 
-        Raises ModelError where the model fails.
+        Raises ModelError where the model fails, TypeError for a text that is in no list.
         """
+        _no_lone(texts, "Texts come as a list of str")
         if not texts:
             return self._stack([])
         return self._text.embed([fill(self._folder.text.query_template, t) for t in texts])
 
-    def _decode(self, image: bytes) -> NDArray[np.uint8] | Permanent:
-        from chalicelib.images import open_upright
+    def _each(
+        self, images: Iterable[bytes], *, contained: bool
+    ) -> list[NDArray[np.float32] | Permanent]:
+        """Decode in threads, a batch ahead of the model. Without `contained` the first picture
+        that cannot be decoded is raised at once."""
+        workers = self._threads or available_cpus()
+        batch = self._pictures.batch
+        decode = functools.partial(self._decode, Gate(pixel_budget(workers)))
+        results: dict[int, NDArray[np.float32] | Permanent] = {}
+        waiting: dict[int, NDArray[np.uint8]] = {}
+        with closing(in_order(decode, checked(images), workers=workers, ahead=batch)) as decoded:
+            for number, got in enumerate(decoded):
+                if isinstance(got, Permanent):
+                    if not contained:
+                        raise got
+                    results[number] = got
+                    continue
+                waiting[number] = got
+                if len(waiting) == batch:
+                    results |= self._rows(waiting)
+                    waiting.clear()
+        results |= self._rows(waiting)
+        return [results[number] for number in sorted(results)]
+
+    def _decode(self, gate: Gate, image: bytes) -> NDArray[np.uint8] | Permanent:
+        from chalicelib.clip.decode import decode
 
         try:
-            return to_pixels(open_upright(image).image, self.pixel_spec)
+            with ExitStack() as room:
+                return decode(
+                    image,
+                    self.pixel_spec,
+                    exact=self.exact,
+                    before_decoding=lambda pixels: room.enter_context(gate(pixels)),
+                )[1]
         except Permanent as error:
             return error
+
+    def _rows(
+        self, pixels: dict[int, NDArray[np.uint8]]
+    ) -> dict[int, NDArray[np.float32] | Permanent]:
+        """A picture that the model makes nothing of is told from its batch-mates by running each
+        alone: where a graph quantises by the range of its batch, it spoils theirs too."""
+        import numpy as np
+
+        if not pixels:
+            return {}
+        try:
+            rows = self.embed_pixels(np.stack(list(pixels.values())))
+        except UnusableVector as error:
+            if len(pixels) == 1:
+                return dict.fromkeys(pixels, error)
+            alone = [self._rows({number: one}) for number, one in pixels.items()]
+            return {number: row for part in alone for number, row in part.items()}
+        return dict(zip(pixels, rows, strict=True))
 
     def _stack(self, rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         import numpy as np
 
         return np.stack(rows) if rows else np.empty((0, self.dim), np.float32)
 
-    def _stack_pixels(self, pixels: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        import numpy as np
 
-        side = self.pixel_spec.crop
-        return np.stack(pixels) if pixels else np.empty((0, side, side, 3), np.uint8)
+def checked(images: Iterable[bytes]) -> Iterator[bytes]:
+    """`images`, each looked at when its turn comes: TypeError for what is no file's bytes."""
+    _no_lone(images, "Pictures come as a list of files' bytes")
+    return map(_checked_one, images, itertools.count())
+
+
+def _no_lone(given: object, rule: str) -> None:
+    """Text and bytes are sequences too, of what nobody means."""
+    if isinstance(given, (str, bytes, bytearray, memoryview)):
+        raise TypeError(f"{rule}, not as one {type(given).__name__}.")
+
+
+def _checked_one(image: bytes, number: int) -> bytes:
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return image
+    raise TypeError(
+        f"Picture {number} is of type {type(image).__name__}: pass the bytes of the image file "
+        "(as of Path.read_bytes), not its name or pixels."
+    )
 
 
 def fill(template: str, text: str) -> str:

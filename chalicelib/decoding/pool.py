@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.decoding.gate import Gate
 from chalicelib.decoding.process import Child, ChildLost, Limits, making_sense
 from chalicelib.errors import DecoderUnavailable, Permanent, TooLarge, UnreadableImage
+from chalicelib.gate import Gate
 from chalicelib.records import Location
 
 if TYPE_CHECKING:
