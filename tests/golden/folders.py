@@ -6,7 +6,7 @@ import io
 import json
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 
 from tests.golden.pictures import RAMP, read_as_is, shown
-from tests.golden.texts import QUERIES
+from tests.golden.texts import AS_QUERIED
 
 OPSET = 17
 
@@ -29,6 +29,7 @@ class Reference:
     """
 
     name: str
+    model: Any
     pixels: str
     ids: Callable[[str], list[int]]
     text: Callable[[str], torch.Tensor]
@@ -36,7 +37,8 @@ class Reference:
     """A PIL picture → float32 [3, side, side]."""
     image: Callable[[torch.Tensor], torch.Tensor]
     """float32 [1, 3, side, side] → [1, D]."""
-    notes: dict[str, Any] = field(default_factory=dict)
+    french: Callable[[str], torch.Tensor] | None = None
+    """As `text`, with the language set to French: NLLB's only."""
 
 
 def give_weights(model: nn.Module, seed: int) -> nn.Module:
@@ -107,26 +109,29 @@ def record(folder: Path, reference: Reference, files: dict[str, bytes]) -> np.nd
     each space as a token, which their training texts never had.
     """
     floats = {}
-    trimmed = [" ".join(text.split()) for text in QUERIES]
     for name, data in files.items():
         image = Image.open(io.BytesIO(data)) if read_as_is(name, reference.name) else shown(data)
         floats[name] = reference.picture(image)
     with torch.inference_mode():
         images = torch.cat([reference.image(pixels[None]) for pixels in floats.values()])
-        texts = torch.cat([reference.text(text) for text in trimmed])
+        rows = {"images": images, "texts": _texts(reference.text)}
+        if reference.french is not None:
+            rows["french"] = _texts(reference.french)
     write_json(
         folder / "golden.json",
         {
             "reference": reference.name,
             "pixels": reference.pixels,
-            "ids": [reference.ids(text) for text in trimmed],
-            **reference.notes,
+            "ids": [reference.ids(text) for text in AS_QUERIED],
         },
     )
-    np.savez_compressed(
-        folder / "golden.npz", images=_unit(images), texts=_unit(texts), ramp=floats[RAMP].numpy()
-    )
+    vectors = {name: _unit(value) for name, value in rows.items()}
+    np.savez_compressed(folder / "golden.npz", ramp=floats[RAMP].numpy(), **vectors)
     return _levels(torch.stack(list(floats.values())), floats[RAMP])
+
+
+def _texts(text: Callable[[str], torch.Tensor]) -> torch.Tensor:
+    return torch.cat([text(query) for query in AS_QUERIED])
 
 
 def _unit(rows: torch.Tensor) -> np.ndarray[Any, Any]:

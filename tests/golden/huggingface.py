@@ -186,6 +186,7 @@ def _reference(model: Any, processor: Any, pixels: str, words: dict[str, Any]) -
 
     return Reference(
         name="transformers",
+        model=model,
         pixels=pixels,
         ids=lambda text: tokens(text).input_ids[0].tolist(),
         text=lambda text: model.get_text_features(tokens(text).input_ids).pooler_output,

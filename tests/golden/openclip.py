@@ -104,7 +104,12 @@ def nllb(folder: Path) -> Reference:
         vocab_size=len(tokenizer), max_position_embeddings=128,
     )  # fmt: skip
     official = "facebook/nllb-200-distilled-600M"
-    return _of_transformers(folder, hidden, official, 7, "cls_pooler", "linear")
+    reference = _of_transformers(folder, hidden, official, 7, "cls_pooler", "linear")
+    words = HFTokenizer(str(folder / "textual"), clean="whitespace")
+    # HFTokenizer(language=…) does nothing: transformers sets the language anew at each call.
+    words.tokenizer.src_lang = "fra_Latn"
+    reference.french = lambda text: reference.model.encode_text(words([text]))
+    return reference
 
 
 def mclip(folder: Path) -> Reference:
@@ -226,6 +231,7 @@ def _reference(
 
     return Reference(
         name="open_clip",
+        model=model,
         pixels=f"oc_{settings.resize_mode}",
         ids=ids,
         text=lambda text: model.encode_text(tokenizer([text])),

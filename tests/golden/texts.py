@@ -80,6 +80,9 @@ QUERIES = (
 entities and nothing broken for ftfy to mend, since Immich's and transformers' folders have
 neither step."""
 
+AS_QUERIED = tuple(" ".join(text.split()) for text in QUERIES)
+"""As the product makes of every query, and as the references are given them."""
+
 _LETTERS = (
     (0x21, 0x7E), (0xA1, 0x17F), (0x370, 0x3FF), (0x400, 0x4FF), (0x590, 0x5FF), (0x600, 0x6FF),
     (0x900, 0x97F), (0xE00, 0xE7F), (0x1100, 0x11FF), (0x1E00, 0x1EFF), (0x2010, 0x2027),

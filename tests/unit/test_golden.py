@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import lzma
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,15 @@ def test_text_vectors_are_the_reference_s(name: str) -> None:
     got = loaded(name).embed_texts(list(QUERIES))
     low = cosines(got, recorded(name)["texts"])
     assert low.min() >= 0.9999, QUERIES[int(low.argmin())]
+
+
+def test_text_vectors_in_another_language_are_the_reference_s(tmp_path: Path) -> None:
+    """NLLB's: the tokenizer's `src_lang` there, search_config.json here."""
+    folder = Path(shutil.copytree(folder_of("nllb-immich"), tmp_path / "nllb"))
+    (folder / "search_config.json").write_text('{"language": "fra_Latn"}', encoding="utf-8")
+    got = load_clip(folder, threads=1).embed_texts(list(QUERIES))
+    assert cosines(got, recorded("nllb-immich")["french"]).min() >= 0.9999
+    assert cosines(got, recorded("nllb-immich")["texts"]).max() < 0.999
 
 
 @each_folder
