@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from models.optimise_view import View, attribute, in_order, node, shapes_of
+from models.optimise_view import View, in_order, node, shapes_of
 
 _MOVES = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Contiguous"}
 """They move numbers and change none."""
@@ -170,36 +170,3 @@ def _whole_mask(
         node("Concat", [ones, length, one_more], [sides], axis=0),
         node("Expand", [whole, sides], [spread]),
     ]
-
-
-def fuse_skips(model: onnx.ModelProto, shapes: dict[str, list[int | None]]) -> int:
-    """Add and the LayerNormalization of its sum → one node that gives both.
-
-    `shapes` are those of the graph before it held operators that ONNX does not know. Returns how
-    many there were.
-    """
-    view = View(model)
-    instead: dict[str, list[onnx.NodeProto]] = {}
-    gone: set[str] = set()
-    for norm in view.graph.node:
-        if norm.op_type != "LayerNormalization" or len(norm.input) < 3:
-            continue
-        total = view.makers.get(norm.input[0])
-        if total is None or total.op_type != "Add" or attribute(norm, "axis", -1) not in (-1, 2):
-            continue
-        both = [shapes.get(name, []) for name in total.input]
-        if any(len(s) != 3 for s in both) or any(n in view.constants for n in total.input):
-            continue
-        if (
-            total.output[0] in gone
-            or [n.op_type for n in view.takers[total.output[0]]].count("LayerNormalization") != 1
-        ):
-            continue
-        gone.add(total.output[0])
-        epsilon = attribute(norm, "epsilon", 1e-5)
-        inputs = [*total.input, norm.input[1], norm.input[2]]
-        outputs = [norm.output[0], "", "", total.output[0]]
-        instead[norm.output[0]] = [node("SkipLayerNormalization", inputs, outputs, epsilon=epsilon)]
-    view.replace(instead, gone)
-    in_order(view.graph)
-    return len(instead)

@@ -90,7 +90,7 @@ class Maker:
         model = onnx.ModelProto()
         model.CopyFrom(self._simple[role])
         if role == "vision":
-            take_pixels(model, self._folder.pixels, whole=plan.way == "columns")
+            take_pixels(model, self._folder.pixels, whole=plan.way != "half")
         if plan.way == "half":
             model = _to_half(model)
         else:

@@ -3,7 +3,7 @@
 A quarter of the bytes go in, and the product's own pass over them falls away. Where the picture is
 cut into patches by a convolution without padding, the normalisation goes into its weights and
 costs nothing: Σ w · (p/255 − m)/s = Σ w/(255 s) · p − Σ w · m/s. With `whole`, that convolution
-becomes a product of whole numbers; pixels are whole already, so only weights are rounded.
+becomes a product of int8 blocks over p − 128, which whole numbers hold with hardly a loss.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from chalicelib.clip.pixels import PixelSpec
 from models.optimise_graph import NAMES
 from models.optimise_view import View, attribute, node
-from models.quantise import SEVEN_BITS, to_columns
+from models.quantise import BLOCK, product_of_blocks, to_blocks
 
 _TAKEN = NAMES["vision"][0]
+
+_MIDDLE = 128
+"""Taken from each pixel, so that what is rounded lies around zero."""
 
 
 def take_pixels(model: onnx.ModelProto, spec: PixelSpec, *, whole: bool) -> None:
@@ -26,10 +29,9 @@ def take_pixels(model: onnx.ModelProto, spec: PixelSpec, *, whole: bool) -> None
     patches = _patches(view)
     if patches is None:
         _normalise_before(view, spec)
-    elif whole:
-        _whole_patches(view, spec, patches)
     else:
-        _fold(view, spec, patches)
+        (_whole_patches if whole else _fold)(view, spec, patches)
+        _turn_shapes(view)
     value = model.graph.input[0]
     value.type.tensor_type.elem_type = onnx.TensorProto.UINT8
     sides = value.type.tensor_type.shape.dim
@@ -44,11 +46,14 @@ def take_pixels(model: onnx.ModelProto, spec: PixelSpec, *, whole: bool) -> None
 
 def _patches(view: View) -> onnx.NodeProto | None:
     """The convolution that alone reads the picture, where it cuts it into patches."""
-    conv = view.only_taker(_TAKEN)
-    if conv is None or conv.op_type != "Conv" or view.array(conv.input[1]) is None:
+    shapes = [taker for taker in view.takers[_TAKEN] if taker.op_type == "Shape"]
+    others = [taker for taker in view.takers[_TAKEN] if taker.op_type != "Shape"]
+    if len(others) != 1 or others[0].op_type != "Conv" or not all(map(_whole_shape, shapes)):
         return None
+    conv = others[0]
     kernel = view.array(conv.input[1])
-    assert kernel is not None
+    if kernel is None:
+        return None
     plain = (
         kernel.ndim == 4
         and kernel.shape[1] == 3
@@ -60,6 +65,22 @@ def _patches(view: View) -> onnx.NodeProto | None:
         and list(attribute(conv, "strides", [1, 1])) == list(kernel.shape[2:])
     )
     return conv if plain else None
+
+
+def _whole_shape(shape: onnx.NodeProto) -> bool:
+    return attribute(shape, "start", 0) == 0 and attribute(shape, "end", None) is None
+
+
+def _turn_shapes(view: View) -> None:
+    """Who asks for the picture's shape is told it as [N, 3, H, W], as before."""
+    order = view.constant(np.asarray([0, 3, 1, 2], np.int64), "order")
+    instead: dict[str, list[onnx.NodeProto]] = {}
+    for taker in view.takers[_TAKEN]:
+        if taker.op_type == "Shape":
+            sides = view.fresh("sides")
+            asked = node("Shape", [_TAKEN], [sides])
+            instead[taker.output[0]] = [asked, node("Gather", [sides, order], [taker.output[0]])]
+    view.replace(instead)
 
 
 def _parts(spec: PixelSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -120,32 +141,31 @@ def _fold(view: View, spec: PixelSpec, conv: onnx.NodeProto) -> None:
 
 
 def _whole_patches(view: View, spec: PixelSpec, conv: onnx.NodeProto) -> None:
-    """[N, H, W, 3] → rows of patches [N · g · g, 3 S S] · whole weights → [N, C, g, g]."""
+    """[N, H, W, 3] → rows of patches [N, g · g, 3 S S] · whole weights → [N, C, g, g]."""
     kernel, bias = _folded(view, spec, conv)
     channels, size = kernel.shape[0], kernel.shape[2]
     grid = spec.crop // size
     flat = kernel.transpose(2, 3, 1, 0).reshape(-1, channels).astype(np.float32)
-    columns, scales = to_columns(flat, SEVEN_BITS)
-    # What rounding does to a picture of the mean colour is known, so the bias takes it back.
-    mean = np.tile(255 * np.asarray(spec.mean, np.float64), size * size)
-    bias = bias + mean @ (flat - columns * scales.astype(np.float64))
-    apart, ordered, rows, product, grids = (
-        view.fresh(stem) for stem in ("apart", "ordered", "rows", "product", "grids")
+    blocks, scales = to_blocks(flat, BLOCK)
+    bias = bias + _MIDDLE * flat.astype(np.float64).sum(axis=0)
+    apart, ordered, rows, numbers, centred, product, grids = (
+        view.fresh(stem)
+        for stem in ("apart", "ordered", "rows", "numbers", "centred", "product", "grids")
     )
-    one = view.constant(np.asarray(1, np.float32), "one")
-    zero = view.constant(np.asarray(0, np.uint8), "zero")
 
     def shape(*sides: int) -> str:
         return view.constant(np.asarray(sides, np.int64), "shape")
 
-    product_inputs = [rows, view.constant(columns, "columns"), one]
-    product_inputs += [view.constant(scales, "scales"), zero, ""]
-    product_inputs += [view.constant(bias.astype(np.float32), "bias")]
+    middle = view.constant(np.asarray(_MIDDLE, np.float32), "middle")
+    weights = [view.constant(blocks, "blocks"), view.constant(scales, "scales")]
+    weights += ["", "", view.constant(bias.astype(np.float32), "bias")]
     nodes = [
         node("Reshape", [_TAKEN, shape(-1, grid, size, grid, size, 3)], [apart]),
         node("Transpose", [apart], [ordered], perm=[0, 1, 3, 2, 4, 5]),
         node("Reshape", [ordered, shape(-1, grid * grid, size * size * 3)], [rows]),
-        node("MatMulIntegerToFloat", product_inputs, [product]),
+        node("Cast", [rows], [numbers], to=onnx.TensorProto.FLOAT),
+        node("Sub", [numbers, middle], [centred]),
+        product_of_blocks([centred, *weights], flat.shape, product),
         node("Reshape", [product, shape(-1, grid, grid, channels)], [grids]),
         node("Transpose", [grids], [conv.output[0]], perm=[0, 3, 1, 2]),
     ]

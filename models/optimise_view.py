@@ -17,8 +17,7 @@ from chalicelib.errors import ModelError
 CONTRIB = "com.microsoft"
 """onnxruntime's own operators; they keep their meaning from one version to the next."""
 
-CONTRIB_OPS = frozenset({"MultiHeadAttention", "SkipLayerNormalization", "QuickGelu"})
-CONTRIB_OPS |= {"MatMulNBits", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"}
+CONTRIB_OPS = frozenset({"MultiHeadAttention", "MatMulNBits", "MatMulIntegerToFloat"})
 
 
 class View:

@@ -5,8 +5,10 @@ Two ways, both right on every processor that onnxruntime runs on:
 - `blocks`: weight and input are rounded in blocks of 32 or more along the sum, each block with a
   scale of its own (MatMulNBits with accuracy_level 4). The more exact of the two.
 - `columns`: a scale for each column of the weight and one for the whole input
-  (DynamicQuantizeMatMul). The faster with many rows. Weights keep to seven bits: x86 processors
-  without VNNI add pairs of products in 16 bits and saturate there, and 2 · 255 · 64 fits.
+  (DynamicQuantizeLinear, MatMulIntegerToFloat). The faster with many rows. Weights keep to seven
+  bits: x86 processors without VNNI add pairs of products in 16 bits and saturate there, and
+  2 · 255 · 64 fits. DynamicQuantizeMatMul would be one node for both; emulated arm64 with SME
+  computes it wrongly.
 
 Both are onnxruntime's own operators:
 https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
@@ -31,7 +33,7 @@ BLOCK = 64
 SEVEN_BITS, EIGHT_BITS = 64, 127
 """The largest whole number a weight becomes."""
 
-LEAST_WEIGHTS = 16 * 1024
+LEAST_WEIGHTS = 4 * 1024
 """Smaller matrices stay as they are: there is nothing to gain."""
 
 LEAST_TABLE = 256
@@ -132,27 +134,34 @@ def quantise_linears(model: onnx.ModelProto, way: Way, keep: frozenset[str] = fr
         one for one in linears(view) if one.out not in keep and one.weight.size >= LEAST_WEIGHTS
     ]
     make = _blocks if way == "blocks" else _columns
-    instead = {one.nodes[-1]: [make(view, one)] for one in chosen}
+    instead = {one.nodes[-1]: make(view, one) for one in chosen}
     view.replace(instead, {name for one in chosen for name in one.nodes[:-1]})
     return len(chosen)
 
 
-def _blocks(view: View, one: Linear) -> onnx.NodeProto:
+def _blocks(view: View, one: Linear) -> list[onnx.NodeProto]:
     whole, scales = to_blocks(one.weight, BLOCK)
     inputs = [one.x, view.constant(whole, "blocks"), view.constant(scales, "scales")]
     if one.bias is not None:
         inputs += ["", "", view.constant(one.bias, "bias")]
-    size = {"K": one.weight.shape[0], "N": one.weight.shape[1]}
+    return [product_of_blocks(inputs, one.weight.shape, one.out)]
+
+
+def product_of_blocks(inputs: list[str], shape: tuple[int, ...], out: str) -> onnx.NodeProto:
+    """x · weight of `shape` [K, N], of which `inputs` hold x and what `to_blocks` made."""
     how = {"bits": 8, "block_size": BLOCK, "accuracy_level": _INT8_COMPUTE}
-    return node("MatMulNBits", inputs, [one.out], **size, **how)
+    return node("MatMulNBits", inputs, [out], K=shape[0], N=shape[1], **how)
 
 
-def _columns(view: View, one: Linear) -> onnx.NodeProto:
+def _columns(view: View, one: Linear) -> list[onnx.NodeProto]:
     whole, scales = to_columns(one.weight, SEVEN_BITS)
-    inputs = [one.x, view.constant(whole, "columns"), view.constant(scales, "scales")]
-    if one.bias is not None:
-        inputs += ["", view.constant(one.bias, "bias")]
-    return node("DynamicQuantizeMatMul", inputs, [one.out])
+    numbers, scale, zero = (view.fresh(stem) for stem in ("numbers", "scale", "zero"))
+    inputs = [numbers, view.constant(whole, "columns"), scale, view.constant(scales, "scales")]
+    inputs += [zero, *([] if one.bias is None else ["", view.constant(one.bias, "bias")])]
+    return [
+        node("DynamicQuantizeLinear", [one.x], [numbers, scale, zero]),
+        node("MatMulIntegerToFloat", inputs, [one.out]),
+    ]
 
 
 def to_blocks(
