@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,11 +21,13 @@ from PIL import Image
 
 from chalicelib import images
 from chalicelib.clip import Clip, load_clip
-from chalicelib.clip.devices import CPU_BATCH as MAX_BATCH
+from chalicelib.clip.devices import CPU_BATCH
 from chalicelib.clip.overlap import in_order
 from chalicelib.errors import Permanent, UnreadableImage, UnusableVector
 from tests.unit import tiny_clip
 from tests.unit.pictures import encoded, scene
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -116,17 +121,47 @@ def test_what_an_item_raises_ends_the_rest() -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
 
 
+def test_an_interrupt_ends_the_work_at_once(folder: Path) -> None:
+    code = (
+        "import itertools, sys\n"
+        "from chalicelib.clip import load_clip\n"
+        "from tests.unit.pictures import encoded, scene\n"
+        "def pictures():\n"
+        "    for number in itertools.count():\n"
+        "        if number == 100: print('at work', flush=True)\n"
+        "        yield data\n"
+        "data = encoded(scene(300, 200), 'JPEG')\n"
+        "load_clip(sys.argv[1], threads=2).embed_images(pictures())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        try:
+            assert process.stdout.readline() == "at work\n"
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    assert said.count("Traceback") == 1
+
+
 def test_bad_pictures_give_their_errors_in_their_places_across_batches(clip: Clip) -> None:
     colours = [(n, 255 - n, n // 2) for n in range(0, 240, 3)]
-    assert len(colours) > 2 * MAX_BATCH
+    assert len(colours) > 2 * CPU_BATCH
     good = [png(colour) for colour in colours]
     wanted = np.concatenate([clip.embed_images([data]) for data in good])
     mixed = list(good)
-    for place in (0, 7, MAX_BATCH, len(good) - 1):
+    for place in (0, 7, CPU_BATCH, len(good) - 1):
         mixed[place] = good[place][:50]
     rows = clip.embed_images_each(mixed)
     bad = [n for n, row in enumerate(rows) if isinstance(row, UnreadableImage)]
-    assert bad == [0, 7, MAX_BATCH, len(good) - 1]
+    assert bad == [0, 7, CPU_BATCH, len(good) - 1]
     for number, row in enumerate(rows):
         assert isinstance(row, Permanent) or np.allclose(row, wanted[number], atol=1e-5)
 
@@ -141,13 +176,13 @@ def test_pictures_may_come_one_by_one_and_no_more_are_taken_than_needed(clip: Cl
 
     def pictures() -> Iterator[bytes]:
         nonlocal taken
-        for number in range(10 * MAX_BATCH):
+        for number in range(10 * CPU_BATCH):
             taken += 1
             yield b"broken" if number == 5 else png("red")
 
     with pytest.raises(UnreadableImage):
         clip.embed_images(pictures())
-    assert taken <= 6 + MAX_BATCH
+    assert taken <= 6 + CPU_BATCH
 
 
 def test_whole_pictures_are_held_within_the_budget(
