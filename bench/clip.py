@@ -58,7 +58,7 @@ TORCH = "transformers on torch"
 ENVIRONMENTS = ROOT / ".cache" / "bench"
 """Where `make bench-clip` installs what is measured beside ours."""
 
-LONGEST = 90.0
+LONGEST = 75.0
 """Seconds after which a measurement of at least three rounds begins no other."""
 
 
