@@ -14,7 +14,7 @@ from chalicelib.clip.spec import ModelFolder
 from models.optimise_graph import Inputs, probe_of, run
 from models.optimise_pixels import take_pixels
 from models.optimise_view import View
-from models.quantise import linears, quantise_linears, quantise_tables
+from models.quantise import BLOCK, FINE_BLOCK, linears, quantise_linears, quantise_tables
 from models.verify import Sample, Vectors
 
 FORMS = ("int8", "fp16")
@@ -33,20 +33,22 @@ class Plan:
     """One way: how linear layers are held, and the share of them that stays in fp32."""
 
     way: Literal["columns", "blocks", "half"]
+    block: int = BLOCK
     kept: float = 0.0
 
     @property
     def said(self) -> str:
         held = {
             "columns": "int8 weights by column, whole-number products",
-            "blocks": "int8 weights by block, whole-number products",
+            "blocks": f"int8 weights by block of {self.block}, whole-number products",
             "half": "float16",
         }[self.way]
         return held + (f", the worst {self.kept:.0%} of layers in fp32" if self.kept else "")
 
 
 COLUMNS, BLOCKS, HALF = Plan("columns"), Plan("blocks"), Plan("half")
-CAREFUL = (replace(BLOCKS, kept=0.125), replace(BLOCKS, kept=0.25), replace(BLOCKS, kept=0.5))
+FINE = replace(BLOCKS, block=FINE_BLOCK)
+CAREFUL = (FINE, replace(FINE, kept=0.125), replace(FINE, kept=0.25), replace(FINE, kept=0.5))
 
 LADDERS: dict[str, dict[str, tuple[Plan, ...]]] = {
     "int8": {"vision": (COLUMNS, BLOCKS, *CAREFUL), "text": (BLOCKS, *CAREFUL)},
@@ -94,7 +96,7 @@ class Maker:
         if plan.way == "half":
             model = _to_half(model)
         else:
-            quantise_linears(model, plan.way, self._kept(role, plan))
+            quantise_linears(model, plan.way, self._kept(role, plan), plan.block)
             quantise_tables(model)
         onnx.checker.check_model(_standard_part(model))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -165,7 +165,7 @@ def _whole_patches(view: View, spec: PixelSpec, conv: onnx.NodeProto) -> None:
         node("Reshape", [ordered, shape(-1, grid * grid, size * size * 3)], [rows]),
         node("Cast", [rows], [numbers], to=onnx.TensorProto.FLOAT),
         node("Sub", [numbers, middle], [centred]),
-        product_of_blocks([centred, *weights], flat.shape, product),
+        product_of_blocks([centred, *weights], flat.shape, product, BLOCK),
         node("Reshape", [product, shape(-1, grid, grid, channels)], [grids]),
         node("Transpose", [grids], [conv.output[0]], perm=[0, 3, 1, 2]),
     ]

@@ -2,7 +2,7 @@
 
 Two ways, both right on every processor that onnxruntime runs on:
 
-- `blocks`: weight and input are rounded in blocks of 32 or more along the sum, each block with a
+- `blocks`: weight and input are rounded in blocks of 32 or 128 along the sum, each block with a
   scale of its own (MatMulNBits with accuracy_level 4). The more exact of the two.
 - `columns`: a scale for each column of the weight and one for the whole input
   (DynamicQuantizeLinear, MatMulIntegerToFloat). The faster with many rows. Weights keep to seven
@@ -27,8 +27,8 @@ from models.optimise_view import View, attribute, node
 
 Way = Literal["blocks", "columns"]
 
-BLOCK = 64
-"""Weights that share a scale. 32 is hardly more exact and slower, 128 less exact and no faster."""
+BLOCK, FINE_BLOCK = 128, 32
+"""Weights that share a scale: the faster, and the more exact where single weights are large."""
 
 SEVEN_BITS, EIGHT_BITS = 64, 127
 """The largest whole number a weight becomes."""
@@ -127,29 +127,35 @@ def _place(view: View) -> Any:
     return lambda name: places[name]
 
 
-def quantise_linears(model: onnx.ModelProto, way: Way, keep: frozenset[str] = frozenset()) -> int:
+def quantise_linears(
+    model: onnx.ModelProto, way: Way, keep: frozenset[str] = frozenset(), block: int = BLOCK
+) -> int:
     """Rewrite `model` in place, but for the linear layers whose `out` is in `keep`; how many."""
     view = View(model)
     chosen = [
         one for one in linears(view) if one.out not in keep and one.weight.size >= LEAST_WEIGHTS
     ]
-    make = _blocks if way == "blocks" else _columns
-    instead = {one.nodes[-1]: make(view, one) for one in chosen}
+    instead = {
+        one.nodes[-1]: _columns(view, one) if way == "columns" else _blocks(view, one, block)
+        for one in chosen
+    }
     view.replace(instead, {name for one in chosen for name in one.nodes[:-1]})
     return len(chosen)
 
 
-def _blocks(view: View, one: Linear) -> list[onnx.NodeProto]:
-    whole, scales = to_blocks(one.weight, BLOCK)
+def _blocks(view: View, one: Linear, block: int) -> list[onnx.NodeProto]:
+    whole, scales = to_blocks(one.weight, block)
     inputs = [one.x, view.constant(whole, "blocks"), view.constant(scales, "scales")]
     if one.bias is not None:
         inputs += ["", "", view.constant(one.bias, "bias")]
-    return [product_of_blocks(inputs, one.weight.shape, one.out)]
+    return [product_of_blocks(inputs, one.weight.shape, one.out, block)]
 
 
-def product_of_blocks(inputs: list[str], shape: tuple[int, ...], out: str) -> onnx.NodeProto:
+def product_of_blocks(
+    inputs: list[str], shape: tuple[int, ...], out: str, block: int
+) -> onnx.NodeProto:
     """x · weight of `shape` [K, N], of which `inputs` hold x and what `to_blocks` made."""
-    how = {"bits": 8, "block_size": BLOCK, "accuracy_level": _INT8_COMPUTE}
+    how = {"bits": 8, "block_size": block, "accuracy_level": _INT8_COMPUTE}
     return node("MatMulNBits", inputs, [out], K=shape[0], N=shape[1], **how)
 
 
