@@ -64,7 +64,10 @@ class Clip:
         self._device: Device | Place = device
         self._exact = folder.form == "fp32" if exact is None else exact
         vision, text = folder.vision_tower, folder.text_tower
-        sessions = [Session(tower, folder.dim, threads, device) for tower in (vision, text)]
+        sessions = [
+            Session(tower, folder.dim, threads, device, spin=tower is text)
+            for tower in (vision, text)
+        ]
         self._threads = threads
         self._pictures = sessions[0]
         self._vision = VisionTower(sessions[0], folder.pixels, vision)

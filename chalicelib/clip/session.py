@@ -1,6 +1,6 @@
 """One ONNX graph and the runtime that runs it, loaded when first used.
 
-onnxruntime is imported here, in `devices.py` and in `binding.py`, nowhere else in the product.
+onnxruntime is imported here, in `devices.py`, `binding.py` and `towers.py`, nowhere else.
 """
 
 from __future__ import annotations
@@ -34,12 +34,20 @@ class Session:
     """One ONNX graph, loaded once, at the first run; safe to call from many threads."""
 
     def __init__(
-        self, tower: Tower, dim: int, threads: int | None, device: Device | Place = "cpu"
+        self,
+        tower: Tower,
+        dim: int,
+        threads: int | None,
+        device: Device | Place = "cpu",
+        *,
+        spin: bool = False,
     ) -> None:
+        """`spin`: threads wait for their next part awake, which a single text is done sooner by."""
         self._tower = tower
         self._dim = dim
         self._threads = threads
         self._device = device
+        self._spin = spin
         self._lock = threading.Lock()
         self._session: Any = None
         self._binding: Binding | None = None
@@ -63,7 +71,8 @@ class Session:
         with self._lock:
             if self._session is None:
                 place = self.place
-                session = _open(self._tower, self._threads or available_cpus(), place)
+                threads = self._threads or available_cpus()
+                session = _open(self._tower, threads, place, spin=self._spin)
                 if place.memory:
                     self._binding = Binding(session, self._tower.output, place.memory)
                 self._session = session
@@ -135,14 +144,15 @@ def _slice(value: NDArray[Any], start: int, step: int, fixed: Any) -> NDArray[An
     return rows
 
 
-def _open(tower: Tower, threads: int, place: Place) -> Any:
+def _open(tower: Tower, threads: int, place: Place, *, spin: bool) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that wait by spinning burn CPU between calls.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Threads that wait by spinning burn CPU between calls; a text's parts are so short that
+    # waking a thread for each takes longer than the part.
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
     options.log_severity_level = 3
     if tower.ready and place.name == "cpu":
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
