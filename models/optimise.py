@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -34,6 +35,10 @@ from models.verify import (
 
 NOTE = "optimised.json"
 """Beside the graphs: how they were made and what was measured. Marks the folder as ours."""
+
+
+_SCRATCH = ".optimising-"
+"""Where a form is made, beside its place; the process's number follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,9 @@ def optimise(source: Path, out: Path, sample: Sample, *, form: str = "int8") -> 
     folder = read_folder(source)
     _check(folder, out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".optimising-") as temporary:
+    _sweep(out.parent)
+    prefix = f"{_SCRATCH}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=prefix) as temporary:
         scratch = Path(temporary)
         fresh = scratch / "form" / out.name
         fresh.mkdir(parents=True)
@@ -185,6 +192,18 @@ def _write_note(fresh: Path, form: str, plans: dict[str, Plan], figures: Figures
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed left here."""
+    for left in folder.glob(f"{_SCRATCH}*-*"):
+        pid = left.name.removeprefix(_SCRATCH).partition("-")[0]
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (ValueError, PermissionError):
+            continue
 
 
 def _put(fresh: Path, out: Path, old: Path) -> None:
