@@ -18,4 +18,11 @@ folder. Nothing here is needed at run time; the wheels are read as data, never i
 downloads a published model, pinned in models.lock (docs/models.md): `fetch` says in which order,
 `fetch_hub` asks the hub, `fetch_plan` picks the files, `fetch_file` brings one, `fetch_lock` and
 `fetch_folder` keep what was fetched; `recommended` is the list of models to begin with.
+
+    python -m models optimise FOLDER [--form int8|fp16] [--out DIR] [--photos DIR]
+
+writes a model's deploy form, another folder: `optimise_graph` simplifies a tower's graph (with
+`optimise_attention` and `optimise_view`), `optimise_pixels` lets it take pixels, `quantise` makes
+its weights whole, `optimise_forms` knows the ways from fast to careful, `verify` compares with the
+source, `optimise` makes the folder. docs/adr/0011-deploy-form.md has the reasons.
 """
