@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,8 @@ from models.verify import Sample
 from models.verify_texts import sample_texts
 from tests.unit import small_clip, tiny_clip
 from tests.unit.pictures import scene
-from tests.unit.test_clip_families import immich_clip
+from tests.unit.test_clip_families import immich_clip, immich_nllb, immich_siglip, immich_xlmr
+from tests.unit.tiny_families import jina, siglip
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -216,3 +219,15 @@ def test_an_immich_folder_of_fixed_shapes_becomes_one_of_our_layout(
     assert form.fingerprint == model.fingerprint
     texts = ["red", "a green thing", ""]
     assert (model.embed_texts(texts) * form.embed_texts(texts)).sum(axis=1).min() > 0.99
+
+
+@pytest.mark.parametrize("build", [siglip, jina, immich_siglip, immich_xlmr, immich_nllb])
+def test_every_family_has_a_deploy_form_with_the_same_text_rules(
+    tmp_path: Path, sample: Sample, build: Callable[[Path], object]
+) -> None:
+    build(tmp_path / "source")
+    source = read_folder(tmp_path / "source")
+    made = optimise(source.path, tmp_path / "out", sample)
+    text = read_folder(made.out).text
+    assert replace(text, tokenizer=source.text.tokenizer) == source.text
+    assert made.figures.least_cosine > 0.999
