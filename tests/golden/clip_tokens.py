@@ -13,7 +13,7 @@ from open_clip.tokenizer import basic_clean
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 from transformers import CLIPTokenizerFast
 
-from tests.golden.bpe import read_merges, vocabulary
+from models.clip_bpe import read_merges, vocabulary
 from tests.golden.texts import thousand
 
 PUBLISHED_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"

