@@ -12,8 +12,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from chalicelib.clip.spec import ModelFolder, read_json_if_any
 from chalicelib.errors import ConfigurationError, ModelError
 from models.optimise_forms import LADDERS, ROLES, Maker, Plan
 from models.optimise_graph import simple_graph
+from models.steps import step
 from models.verify import (
     LEAST_COSINE,
     LEAST_OVERLAP,
@@ -103,9 +102,9 @@ def _check(folder: ModelFolder, out: Path) -> None:
 def _maker(folder: ModelFolder, sample: Sample, scratch: Path) -> Maker:
     simple = {}
     for role in ROLES:
-        with _step(f"simplifying the {role} graph"):
+        with step("optimise", f"simplifying the {role} graph"):
             simple[role] = simple_graph(folder, role, scratch / role)
-    with _step(f"embedding {len(sample.pixels)} pictures and {len(sample.texts)} texts"):
+    with step("optimise", f"embedding {len(sample.pixels)} pictures and {len(sample.texts)} texts"):
         wanted = vectors_of(folder.path, sample)
     return Maker(folder, simple, sample, wanted, scratch)
 
@@ -118,9 +117,9 @@ def _climb(maker: Maker, fresh: Path, form: str) -> tuple[dict[str, Plan], Figur
     while True:
         plans = {role: ladders[role][rung[role]] for role in ROLES}
         for role in changed:
-            with _step(f"{role} tower: {plans[role].said}"):
+            with step("optimise", f"{role} tower: {plans[role].said}"):
                 maker.make(role, plans[role], fresh / "onnx" / f"{role}_model_{form}.onnx")
-        with _step("comparing"):
+        with step("optimise", "comparing"):
             figures = compare(maker.wanted, vectors_of(fresh, maker.sample))
         _say(str(figures))
         if figures.good:
@@ -222,14 +221,6 @@ def _bytes(folder: ModelFolder) -> dict[str, int]:
 
 def _mib(count: int) -> str:
     return f"{count / 2**20:.1f} MiB"
-
-
-@contextlib.contextmanager
-def _step(what: str) -> Iterator[None]:
-    started = time.monotonic()
-    print(f"optimise: {what} … ", end="", file=sys.stderr, flush=True)
-    yield
-    print(f"{time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
 
 
 def _say(what: str) -> None:

