@@ -7,7 +7,6 @@ what a session that was opened with it says.
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import io
 import re
@@ -102,7 +101,7 @@ def why_no_cuda() -> str | None:
     return reason_against_cuda(onnxruntime)
 
 
-def reason_against_cuda(runtime: Any, library: Callable[[str], Any] = ctypes.CDLL) -> str | None:
+def reason_against_cuda(runtime: Any, library: Callable[[str], Any] | None = None) -> str | None:
     """`runtime` is the onnxruntime module, a graph of one node is opened with it; `library` loads
     the driver's."""
     name = _CUDA[0]
@@ -115,10 +114,12 @@ def reason_against_cuda(runtime: Any, library: Callable[[str], Any] = ctypes.CDL
     return _reason_against_driver(library) or _reason_against_session(runtime)
 
 
-def _reason_against_driver(library: Callable[[str], Any]) -> str | None:
+def _reason_against_driver(library: Callable[[str], Any] | None) -> str | None:
     """https://docs.nvidia.com/cuda/cuda-driver-api/: 0 is success, 100 means no device."""
+    import ctypes
+
     try:
-        driver = library("libcuda.so.1")
+        driver = (library or ctypes.CDLL)("libcuda.so.1")
     except OSError:
         return (
             "there is no NVIDIA driver (libcuda.so.1). Install it; in a container, start that "

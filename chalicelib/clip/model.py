@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 from chalicelib.clip.cpus import available_cpus
 from chalicelib.clip.devices import Device, Place, device_for, place_of
 from chalicelib.clip.folder import read_folder
-from chalicelib.clip.identity import fingerprint
 from chalicelib.clip.overlap import in_order, pixel_budget
 from chalicelib.clip.pixels import PixelSpec
 from chalicelib.clip.session import Session
@@ -109,6 +108,8 @@ class Clip:
     @property
     def fingerprint(self) -> str:
         """12 hex digits that stand for source weights and preprocessing; forms share them."""
+        from chalicelib.clip.identity import fingerprint
+
         with self._lock:
             if self._fingerprint is None:
                 self._fingerprint = fingerprint(self._folder)
