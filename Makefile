@@ -62,7 +62,7 @@ lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hash
 	@$(COMPILE) bench/requirements.in -o bench/requirements.txt
 	@$(COMPILE) bench/requirements-torch.in -o bench/requirements-torch.txt
 
-clean:  ## remove what make made; photos and index in .local stay
+clean:  ## remove what make made, fetched models too; photos and index in .local stay
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
