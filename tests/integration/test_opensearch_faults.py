@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -398,24 +399,22 @@ def test_no_request_is_larger_than_the_smallest_domains_take(place: Place, proxy
 
 
 def test_a_write_gives_up_at_the_deadline_and_without_one_when_patience_ends(
-    place: Place, proxy: Proxy
+    place: Place, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.made()
     index = place.open(proxy.url, patience_s=6)
     writes = write_of(index, picture(1))
     proxy.fault = lambda asked: Say(503) if asked.is_bulk else None
-    started = time.monotonic()
+    monkeypatch.setattr(random, "uniform", lambda least, most: most)
     with deadline.until(time.monotonic() + 1), pytest.raises(IndexUnavailable) as first:
         index.write(writes)
-    hurried, took = len(proxy.bulks), time.monotonic() - started
+    hurried = len(proxy.bulks)
     assert sentences.faults(first.value.message) == []
     with pytest.raises(IndexUnavailable):
         index.write(writes)
     patient = len(proxy.bulks) - hurried
-    # Pauses double from 0.1 s on average half of it: about six in the first second, all others
-    # only where there is more time.
-    assert 1 <= hurried < patient
-    assert took < 6
+    # After pauses of 0.1, 0.2 and 0.4 s a second has no room for one of 0.8.
+    assert 1 <= hurried <= 4 < patient <= 6
     proxy.fault = lambda _: None
     assert index.write(writes) == ["written"]
 
