@@ -21,7 +21,8 @@ from chalicelib.clip.identity import fingerprint
 from chalicelib.clip.spec import ModelFolder, read_json_if_any
 from chalicelib.errors import ConfigurationError, ModelError
 from models.optimise_forms import LADDERS, ROLES, Maker, Plan
-from models.optimise_graph import simple_graph
+from models.optimise_graph import probe_of, simple_graph
+from models.smooth import smooth
 from models.steps import step
 from models.verify import (
     LEAST_COSINE,
@@ -35,6 +36,9 @@ from models.verify import (
 NOTE = "optimised.json"
 """Beside the graphs: how they were made and what was measured. Marks the folder as ours."""
 
+
+_LOOKED_AT = 16
+"""Pictures and texts by which channels are smoothed."""
 
 _SCRATCH = ".optimising-"
 """Where a form is made, beside its place; the process's number follows."""
@@ -75,7 +79,7 @@ def optimise(source: Path, out: Path, sample: Sample, *, form: str = "int8") -> 
         scratch = Path(temporary)
         fresh = scratch / "form" / out.name
         fresh.mkdir(parents=True)
-        maker = _maker(folder, sample, scratch)
+        maker = _maker(folder, sample, scratch, form)
         _write_configs(folder, fresh, form, ready=not maker.convolves)
         plans, figures = _climb(maker, fresh, form)
         before, after = _bytes(folder), _bytes(read_folder(fresh))
@@ -99,11 +103,14 @@ def _check(folder: ModelFolder, out: Path) -> None:
         )
 
 
-def _maker(folder: ModelFolder, sample: Sample, scratch: Path) -> Maker:
+def _maker(folder: ModelFolder, sample: Sample, scratch: Path, form: str) -> Maker:
     simple = {}
     for role in ROLES:
         with step("optimise", f"simplifying the {role} graph"):
-            simple[role] = simple_graph(folder, role, scratch / role)
+            graph = simple_graph(folder, role, scratch / role)
+            if form == "int8":
+                smooth(graph, probe_of(folder, role, graph, *sample.first(_LOOKED_AT)), scratch)
+            simple[role] = graph
     with step("optimise", f"embedding {len(sample.pixels)} pictures and {len(sample.texts)} texts"):
         wanted = vectors_of(folder.path, sample)
     return Maker(folder, simple, sample, wanted, scratch)

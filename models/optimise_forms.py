@@ -113,7 +113,7 @@ class Maker:
     def _rank(self, role: str) -> list[str]:
         """Linear layers by how far rounding each alone moves the vectors, the farthest first."""
         simple = self._simple[role]
-        pixels, texts = self.sample.pixels[:_PROBED], self.sample.texts[:_PROBED]
+        pixels, texts = self.sample.first(_PROBED)
         probe = probe_of(self._folder, role, simple, pixels, texts)
         names = [one.out for one in linears(View(simple))]
         wanted = run(simple, probe, self._scratch)

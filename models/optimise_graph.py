@@ -52,14 +52,14 @@ def simple_graph(folder: ModelFolder, role: str, scratch: Path) -> onnx.ModelPro
     wanted = run(model, probe, scratch)
     fused = onnx.ModelProto()
     fused.CopyFrom(model)
-    if fuse_attention(fused) and _agree(fused, probe, wanted, scratch):
+    if fuse_attention(fused) and agree(fused, probe, wanted, scratch):
         model = fused
     model = through_runtime(model, scratch / "fused.onnx", "EXTENDED")
     joined = onnx.ModelProto()
     joined.CopyFrom(model)
-    if join_linears(joined) and _agree(joined, probe, wanted, scratch):
+    if join_linears(joined) and agree(joined, probe, wanted, scratch):
         model = joined
-    if not _agree(model, probe, wanted, scratch):
+    if not agree(model, probe, wanted, scratch):
         raise ModelError(f"{tower.onnx.path.name}: optimising the graph changes what it computes")
     return model
 
@@ -198,21 +198,37 @@ def probe_of(
 
 def run(model: onnx.ModelProto, inputs: Inputs, scratch: Path) -> NDArray[np.float32]:
     """The model's only output. Raises ModelError where it does not load or fails."""
+    return run_all(model, [model.graph.output[0].name], inputs, scratch)[model.graph.output[0].name]
+
+
+def run_all(
+    model: onnx.ModelProto, names: list[str], inputs: Inputs, scratch: Path
+) -> dict[str, NDArray[np.float32]]:
+    """Values of float32 within the model, by name. Raises ModelError as `run`."""
     import onnxruntime
 
-    path = write(model, scratch / "run.onnx")
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    ends = {value.name for value in watched.graph.output}
+    for name in names:
+        if name not in ends:
+            value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+            watched.graph.output.append(value)
+    path = write(watched, scratch / "run.onnx")
     try:
         session = onnxruntime.InferenceSession(
             str(path), _options("NONE"), providers=["CPUExecutionProvider"]
         )
-        return np.asarray(session.run(None, inputs)[0], np.float32)
+        got = session.run(names, inputs)
     except Exception as error:  # onnxruntime raises many kinds, with no common root
         raise ModelError(f"the rewritten graph fails ({short(error)})") from error
+    return {name: np.asarray(v, np.float32) for name, v in zip(names, got, strict=True)}
 
 
-def _agree(
+def agree(
     model: onnx.ModelProto, probe: Inputs, wanted: NDArray[np.float32], scratch: Path
 ) -> bool:
+    """Whether the model gives the `wanted` rows, as nearly as fp32 can."""
     try:
         got = run(model, probe, scratch)
     except ModelError:

@@ -37,6 +37,11 @@ class Sample:
     pixels: NDArray[np.uint8]
     texts: list[str]
 
+    def first(self, count: int) -> tuple[NDArray[np.uint8], list[str]]:
+        """So many pictures and texts, spread over all."""
+        pictures, texts = (max(1, len(all_) // count) for all_ in (self.pixels, self.texts))
+        return self.pixels[::pictures][:count], self.texts[::texts][:count]
+
 
 @dataclass(frozen=True, slots=True)
 class Vectors:

@@ -22,9 +22,13 @@ SIZE = Size(32, tiny_clip.SIDE, 8, (WIDTH, 2, 4), (WIDTH, 2, 4), tiny_clip.MAX_T
 _POISON = 1e6
 
 
-def build(folder: Path, *, poisoned: bool = False, attention_mask: bool = False) -> Path:
+def build(
+    folder: Path, *, poisoned: bool = False, outliers: bool = False, attention_mask: bool = False
+) -> Path:
     """Write the folder and return its path.
 
+    With `outliers`, some channels behind each LayerNorm are a hundred times as large and the
+    weights behind them a hundredth: the same vectors, as trained networks come to them.
     With `poisoned`, every linear layer has enormous weights where its input is always zero: fp32
     is none the worse, but whole numbers on a common scale lose all other weights.
     """
@@ -34,6 +38,8 @@ def build(folder: Path, *, poisoned: bool = False, attention_mask: bool = False)
     weights["text_model.embeddings.token_embedding.weight"] *= 10
     if poisoned:
         _poison(weights)
+    if outliers:
+        _stretch(weights)
     config = folder / "config.json"
     dim = f'"projection_dim": {tiny_clip.DIM}'
     config.write_text(config.read_text().replace(dim, f'"projection_dim": {SIZE.dim}'))
@@ -43,6 +49,22 @@ def build(folder: Path, *, poisoned: bool = False, attention_mask: bool = False)
     ):
         onnx.save(model, str(folder / "onnx" / f"{role}_model.onnx"))
     return folder
+
+
+def _stretch(weights: Weights, factor: float = 100.0) -> None:
+    behind = {
+        "layer_norm1": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        "layer_norm2": ("mlp.fc1",),
+    }
+    for name in list(weights):
+        layer, _, norm = name.removesuffix(".weight").rpartition(".")
+        if norm not in behind or not name.endswith(".weight"):
+            continue
+        for at in (3, 40, 70):
+            weights[name][at] *= factor
+            weights[f"{layer}.{norm}.bias"][at] *= factor
+            for follower in behind[norm]:
+                weights[f"{layer}.{follower}.weight"][:, at] /= factor
 
 
 def _poison(weights: Weights) -> None:
