@@ -22,7 +22,8 @@ downloads a published model, pinned in models.lock (docs/models.md): `fetch` say
     python -m models optimise FOLDER [--form int8|fp16] [--out DIR] [--photos DIR]
 
 writes a model's deploy form, another folder: `optimise_graph` simplifies a tower's graph (with
-`optimise_attention` and `optimise_view`), `optimise_pixels` lets it take pixels, `smooth`
-moves outliers into its weights and `quantise` makes those whole, `optimise_forms` knows the ways from fast to careful, `verify` compares with the
-source, `optimise` makes the folder. docs/adr/0011-deploy-form.md has the reasons.
+`optimise_attention` and `optimise_view`), `optimise_pixels` lets it take pixels, `smooth` moves
+outliers into its weights and `quantise` makes those whole, `optimise_forms` knows the ways from
+fast to careful, `verify` compares with the source, `optimise` makes the folder.
+docs/adr/0011-deploy-form.md has the reasons.
 """
