@@ -6,9 +6,7 @@ they flow, be killed anywhere and be run again.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -19,6 +17,7 @@ from chalicelib.decoding import DECODER_VERSION
 from chalicelib.index.base import Index, Summary
 from chalicelib.ingest import Ingest
 from chalicelib.log import SERVICE
+from chalicelib.overlap import in_order
 from chalicelib.records import image_id
 from chalicelib.storage import Bucket, ListedObject
 from chalicelib.verdicts import Outcome, thumbnail_folder
@@ -63,7 +62,10 @@ def reconcile(
     tell = progress or (lambda _: None)
     tell(report)
     batches = (keys[start : start + batch] for start in range(0, len(keys), batch))
-    with closing(_overlapped(ingest.process, batches)) as answers:
+    # One batch is fetched and decoded while the one before it is embedded and written; they share
+    # no key, and the budgets of `Ingest`.
+    under_way = in_order(ingest.process, batches, workers=2, ahead=2, name="reconcile")
+    with closing(under_way) as answers:
         for outcomes in answers:
             for outcome in outcomes.values():
                 _count(report, outcome)
@@ -72,21 +74,6 @@ def reconcile(
     report.orphans = sweep_thumbnails(thumbnails, index, fingerprint)
     logger.info("reconciled", total=report.total, results=report.results, purged=report.purged)
     return report
-
-
-def _overlapped(
-    process: Callable[[list[str]], dict[str, Outcome]], batches: Iterable[list[str]]
-) -> Generator[dict[str, Outcome], None, None]:
-    """What `process` answers, in the order of `batches`. One batch is fetched and decoded while
-    the one before it is embedded and written; they share no key, and the budgets of `Ingest`."""
-    with ThreadPoolExecutor(2, thread_name_prefix="reconcile") as pool:
-        under_way: deque[Future[dict[str, Outcome]]] = deque()
-        for batch in batches:
-            under_way.append(pool.submit(process, batch))
-            if len(under_way) == 2:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
 
 
 def differences(bucket: Bucket, index: Index, fingerprint: str) -> Iterator[str]:

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from chalicelib.clip.cpus import available_cpus
-from chalicelib.clip.devices import Device, Place, device_for, place_of
+from chalicelib.clip.devices import Device, Place, device_for
 from chalicelib.clip.folder import read_folder
-from chalicelib.clip.overlap import in_order, pixel_budget
-from chalicelib.clip.pixels import PixelSpec
+from chalicelib.clip.pixels import PixelSpec, pixel_budget
 from chalicelib.clip.session import Session
 from chalicelib.clip.spec import ModelFolder
 from chalicelib.clip.towers import TextTower, VisionTower
 from chalicelib.errors import Permanent, UnusableVector
 from chalicelib.gate import Gate
+from chalicelib.overlap import in_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,6 @@ class Clip:
         exact: bool | None = None,
     ) -> None:
         self._folder = folder
-        self._device: Device | Place = device
         self._exact = folder.form == "fp32" if exact is None else exact
         vision, text = folder.vision_tower, folder.text_tower
         sessions = [
@@ -92,7 +91,7 @@ class Clip:
     @property
     def device(self) -> Literal["cpu", "cuda"]:
         """Where the towers run."""
-        return (self._device if isinstance(self._device, Place) else place_of(self._device)).name
+        return self._pictures.place.name
 
     @property
     def exact(self) -> bool:
@@ -164,14 +163,17 @@ class Clip:
     def _each(
         self, images: Iterable[bytes], *, contained: bool
     ) -> list[NDArray[np.float32] | Permanent]:
-        """Decode in threads, a batch ahead of the model. Without `contained` the first picture
-        that cannot be decoded is raised at once."""
+        """Decode in threads, a batch ahead of the model: Pillow lets go of Python's lock.
+
+        Without `contained` the first picture that cannot be decoded is raised at once.
+        """
         workers = self._threads or available_cpus()
         batch = self._pictures.batch
         decode = functools.partial(self._decode, Gate(pixel_budget(workers)))
         results: dict[int, NDArray[np.float32] | Permanent] = {}
         waiting: dict[int, NDArray[np.uint8]] = {}
-        with closing(in_order(decode, checked(images), workers=workers, ahead=batch)) as decoded:
+        pictures = in_order(decode, checked(images), workers=workers, ahead=batch, name="decode")
+        with closing(pictures) as decoded:
             for number, got in enumerate(decoded):
                 if isinstance(got, Permanent):
                     if not contained:

@@ -42,6 +42,10 @@ _REACH = 4
 """Source pixels, times the scale, a filter may look beyond the cut; Lanczos reaches 3."""
 
 
+PIXELS_AT_A_TIME = 96_000_000
+PIXELS_A_WORKER = 16_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class PixelSpec:
     """How a model wants its pictures.
@@ -118,6 +122,12 @@ class Whole(NamedTuple):
     width: int
     height: int
     box: tuple[float, float, float, float]
+
+
+def pixel_budget(workers: int) -> int:
+    """Pixels that so many workers may hold decoded at a time, at four bytes or more each: some
+    photos of a telephone, or one of the largest pictures."""
+    return max(PIXELS_AT_A_TIME, PIXELS_A_WORKER * workers)
 
 
 def to_pixels(image: Image, spec: PixelSpec, whole: Whole | None = None) -> NDArray[np.uint8]:

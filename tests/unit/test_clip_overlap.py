@@ -22,8 +22,8 @@ from PIL import Image
 from chalicelib import images
 from chalicelib.clip import Clip, load_clip
 from chalicelib.clip.devices import CPU_BATCH
-from chalicelib.clip.overlap import in_order
 from chalicelib.errors import Permanent, UnreadableImage, UnusableVector
+from chalicelib.overlap import in_order
 from tests.unit import tiny_clip
 from tests.unit.pictures import encoded, scene
 
@@ -103,7 +103,7 @@ def test_whoever_stops_early_leaves_no_threads_and_no_work() -> None:
         done.append(number)
         return number
 
-    results = in_order(work, range(1000), workers=2, ahead=50)
+    results = in_order(work, range(1000), workers=2, ahead=50, name="decode")
     assert next(results) == 0
     results.close()
     finished = len(done)
@@ -114,7 +114,7 @@ def test_whoever_stops_early_leaves_no_threads_and_no_work() -> None:
 
 
 def test_what_an_item_raises_ends_the_rest() -> None:
-    results = in_order(lambda n: 6 // n, [3, 2, 1, 0, 1], workers=2, ahead=2)
+    results = in_order(lambda n: 6 // n, [3, 2, 1, 0, 1], workers=2, ahead=2, name="decode")
     assert [next(results) for _ in range(3)] == [2, 3, 6]
     with pytest.raises(ZeroDivisionError):
         next(results)

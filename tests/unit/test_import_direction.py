@@ -18,6 +18,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.errors",
         "chalicelib.gate",
         "chalicelib.log",
+        "chalicelib.overlap",
         "chalicelib.records",
     ),
     ("chalicelib.events", "chalicelib.exif", "chalicelib.images", "chalicelib.cursors"),

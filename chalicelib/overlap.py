@@ -1,7 +1,4 @@
-"""Pictures are decoded in threads while those before them are in the model.
-
-Pillow lets go of Python's lock while it decodes and resizes, so threads are enough.
-"""
+"""Work that goes on in threads while what came of the work before it is used, in order."""
 
 from __future__ import annotations
 
@@ -13,21 +10,17 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-PIXELS_AT_A_TIME = 96_000_000
-PIXELS_A_WORKER = 16_000_000
-
-
-def pixel_budget(workers: int) -> int:
-    """Pixels that so many workers may hold decoded at a time, at four bytes or more each: some
-    photos of a telephone, or one of the largest pictures."""
-    return max(PIXELS_AT_A_TIME, PIXELS_A_WORKER * workers)
-
 
 def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    ahead: int,
+    name: str = "",
 ) -> Generator[Result, None, None]:
-    """`work` of each item, in the items' order, done by `workers` threads up to `ahead` items
-    before it is asked for.
+    """`work` of each item, in the items' order, done by `workers` threads (called `name`), with
+    up to `ahead` items under way.
 
     Items are taken as they are needed. A single one is worked on here, without a thread. What
     `work` raises is raised in its place and ends the rest. Whoever stops early, or is
@@ -41,12 +34,11 @@ def in_order(
     from concurrent.futures import ThreadPoolExecutor
 
     coming = chain(first, source)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
     try:
         waiting = deque(pool.submit(work, item) for item in islice(coming, ahead))
         while waiting:
-            result = waiting.popleft().result()
+            yield waiting.popleft().result()
             waiting.extend(pool.submit(work, item) for item in islice(coming, 1))
-            yield result
     finally:
         pool.shutdown(cancel_futures=True)
