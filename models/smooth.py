@@ -8,13 +8,14 @@ the same product, at no cost (Xiao et al. 2022, "SmoothQuant", with its migratio
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from models.optimise_graph import Inputs, agree, run, run_all
+from models.optimise_graph import Inputs, agree, run_all
 from models.optimise_view import View, attribute
 from models.quantise import linears
 
@@ -33,29 +34,35 @@ def smooth(model: onnx.ModelProto, probe: Inputs, scratch: Path) -> int:
     smoothed = onnx.ModelProto()
     smoothed.CopyFrom(model)
     view = View(smoothed)
-    norms = {item.output[0]: item for item in smoothed.graph.node if _fits(view, item)}
+    products = Counter(one.x for one in linears(view))
+    norms = {item.output[0]: item for item in smoothed.graph.node if _fits(view, item, products)}
     if not norms:
         return 0
-    seen = run_all(model, list(norms), probe, scratch)
-    for name, values in seen.items():
-        largest = np.abs(values.reshape(-1, values.shape[-1])).max(axis=0)
-        _divide(view, norms[name], largest)
+    result = model.graph.output[0].name
+    seen = run_all(model, [*norms, result], probe, scratch)
+    for name, norm in norms.items():
+        values = seen[name]
+        _divide(view, norm, np.abs(values.reshape(-1, values.shape[-1])).max(axis=0))
     view.prune()
-    if not agree(smoothed, probe, run(model, probe, scratch), scratch):
+    if not agree(smoothed, probe, seen[result], scratch):
         return 0
     model.CopyFrom(smoothed)
     return len(norms)
 
 
-def _fits(view: View, item: onnx.NodeProto) -> bool:
-    """Whether all that follows a LayerNorm of known gain is products with known matrices."""
+def _fits(view: View, item: onnx.NodeProto, products: Counter[str]) -> bool:
+    """Whether all that follows a LayerNorm of known gain is products with known matrices.
+
+    `products` are how many of those each value goes into.
+    """
     places = _PARAMETERS.get(item.op_type)
     if places is None or len(item.input) <= places[0] or item.output[0] in view.ends:
         return False
     known = [view.array(name) for name in _parameters(item)]
     takers = view.takers[item.output[0]]
-    products = sum(one.x == item.output[0] for one in linears(view))
-    return all(value is not None for value in known) and 0 < products == len(takers)
+    return all(value is not None for value in known) and (
+        0 < products[item.output[0]] == len(takers)
+    )
 
 
 def _parameters(item: onnx.NodeProto) -> list[str]:
