@@ -19,7 +19,7 @@ from onnx import version_converter
 from chalicelib.clip.pixels import normalise
 from chalicelib.clip.session import short
 from chalicelib.clip.spec import ModelFolder, Tower
-from chalicelib.clip.tokens import Tokens
+from chalicelib.clip.tokens import Tokens, padded, run_length
 from chalicelib.errors import ModelError
 from models.optimise_attention import fuse_attention
 from models.optimise_view import View, node
@@ -183,13 +183,8 @@ def probe_of(
             pixels = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), np.uint8)
         return {NAMES["vision"][0]: normalise(pixels[:most], folder.pixels)}
     ids = Tokens(folder.text).of((texts or _PROBES)[:most])
-    length = first[1].dim_value or (folder.text.max_tokens if folder.text.padded else 0)
-    length = length or max(map(len, ids))
-    tokens = np.full((len(ids), length), folder.text.pad_id, np.int64)
-    mask = np.full((len(ids), length), int(folder.text.padded), np.int64)
-    for row, text in enumerate(ids):
-        tokens[row, : len(text)] = text
-        mask[row, : len(text)] = 1
+    length = run_length(ids, folder.text, first[1].dim_value or None)
+    tokens, mask = padded(ids, folder.text, length)
     given = {NAMES["text"][0]: tokens, "attention_mask": mask}
     kinds = {i.name: i.type.tensor_type.elem_type for i in model.graph.input}
     as_numpy = onnx.helper.tensor_dtype_to_np_dtype

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import string
 import threading
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.clip.session import short
 from chalicelib.clip.spec import TextSpec
 from chalicelib.clip.tokenizerfile import LANGUAGE
 from chalicelib.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -66,6 +70,26 @@ class Tokens:
             for row in rows:
                 row[self._language.place] = self._language.id
         return rows
+
+
+def padded(
+    ids: list[list[int]], spec: TextSpec, length: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Token ids and their mask, int64 [N, length] each."""
+    import numpy as np
+
+    tokens = np.full((len(ids), length), spec.pad_id, np.int64)
+    # What reads its padding was trained to attend to it.
+    mask = np.full((len(ids), length), int(spec.padded), np.int64)
+    for row, text in enumerate(ids):
+        tokens[row, : len(text)] = text
+        mask[row, : len(text)] = 1
+    return tokens, mask
+
+
+def run_length(ids: list[list[int]], spec: TextSpec, fixed: int | None) -> int:
+    """Tokens that `ids` are run at, in a graph of `fixed` length or of any."""
+    return fixed or (spec.max_tokens if spec.padded else max(map(len, ids)))
 
 
 def _open(spec: TextSpec) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.clip.pixels import PixelSpec, normalise
 from chalicelib.clip.session import Session
 from chalicelib.clip.spec import TextSpec, Tower
-from chalicelib.clip.tokens import Tokens
+from chalicelib.clip.tokens import Tokens, padded, run_length
 from chalicelib.errors import IntellisenseError
 
 if TYPE_CHECKING:
@@ -104,25 +104,13 @@ class TextTower:
             self._session.load()
 
     def _pad(self, ids: list[list[int]]) -> dict[str, NDArray[np.int64]]:
-        import numpy as np
-
-        length = self._length(max(map(len, ids)))
-        tokens = np.full((len(ids), length), self._spec.pad_id, np.int64)
-        # What reads its padding was trained to attend to it.
-        mask = np.full((len(ids), length), int(self._spec.padded), np.int64)
-        for row, text in enumerate(ids):
-            tokens[row, : len(text)] = text
-            mask[row, : len(text)] = 1
+        shape = self._tower.onnx.inputs[self._tower.input]
+        fixed = shape[1] if len(shape) == 2 else None
+        tokens, mask = padded(ids, self._spec, run_length(ids, self._spec, fixed))
         inputs = {self._tower.input: tokens}
         if self._tower.mask is not None:
             inputs[self._tower.mask] = mask
         return with_spare(inputs, self._tower)
-
-    def _length(self, longest: int) -> int:
-        shape = self._tower.onnx.inputs[self._tower.input]
-        if len(shape) == 2 and shape[1]:
-            return shape[1]
-        return self._spec.max_tokens if self._spec.padded else longest
 
 
 def with_spare(inputs: dict[str, NDArray[Any]], tower: Tower) -> dict[str, NDArray[Any]]:
