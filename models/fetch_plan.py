@@ -11,16 +11,12 @@ import fnmatch
 from dataclasses import dataclass
 
 from chalicelib.clip.huggingface import MODEL_TYPES
+from chalicelib.clip.searchconfig import FORMS as ENDINGS
 from chalicelib.errors import ConfigurationError, ModelError
 
 FORMS = {
-    "fp32": ("",),
-    "fp16": ("_fp16",),
-    "int8": ("_int8", "_quantized"),
-    "uint8": ("_uint8",),
-    "q4": ("_q4",),
-    "q4f16": ("_q4f16",),
-    "bnb4": ("_bnb4",),
+    form: tuple(ending for ending, held in ENDINGS.items() if held == form)
+    for form in dict.fromkeys(ENDINGS.values())
 }
 """Form → the file name endings that transformers.js gives it, the one to prefer first."""
 

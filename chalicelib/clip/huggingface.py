@@ -18,12 +18,11 @@ from chalicelib.clip.graphs import (
     read_combined,
     read_text,
     read_vision,
-    text_length,
     vector_length,
 )
 from chalicelib.clip.preprocessor import PREPROCESSOR, hf_pixels
 from chalicelib.clip.searchconfig import FORMS, SearchConfig, model_name, read_search_config
-from chalicelib.clip.spec import ModelFolder, TextSpec, Tower, read_json, wrong
+from chalicelib.clip.spec import ModelFolder, read_json, wrong
 from chalicelib.clip.textrules import hf_text
 from chalicelib.errors import ModelError
 
@@ -31,6 +30,8 @@ MODEL_TYPES = ("clip", "siglip", "siglip2", "jina_clip", "conse")
 """Others prepare text in other ways, and would load and rank badly."""
 
 TOWERS = ("vision", "text")
+
+_CONTEXT = "text_config.max_position_embeddings"
 
 
 def read_huggingface(path: Path) -> ModelFolder:
@@ -54,7 +55,7 @@ def read_huggingface(path: Path) -> ModelFolder:
         form=search.form or form,
         dim=vector_length(_said(config), (vision, text), "projection_dim"),
         pixels=pixels,
-        text=_text_spec(path, config, search, text),
+        text=search.text_rules(text, lambda: hf_text(path, config, search), _CONTEXT),
         vision_tower=vision,
         text_tower=text,
         source=search.source,
@@ -70,15 +71,6 @@ def _check_kind(config: dict[str, Any], search: SearchConfig) -> None:
         # Some of its text towers attend to what comes after, and no file here says which.
         why = "is MobileCLIP, whose text rules this layout does not hold; take an Immich folder"
         raise wrong("config.json", "_name_or_path", why)
-
-
-def _text_spec(path: Path, config: dict[str, Any], search: SearchConfig, tower: Tower) -> TextSpec:
-    spec, file, field = search.text, "search_config.json", "text.max_tokens"
-    if spec is None:
-        spec, file = hf_text(path, config, search), "config.json"
-        field = "text_config.max_position_embeddings"
-    most = text_length(tower, spec.max_tokens, padded=spec.padded, file=file, field=field)
-    return search.finish(spec, most)
 
 
 def _pick_form(path: Path, kind: str) -> tuple[str, str, str]:

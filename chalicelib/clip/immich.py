@@ -18,7 +18,6 @@ from chalicelib.clip.graphs import (
     number,
     read_text,
     read_vision,
-    text_length,
     vector_length,
 )
 from chalicelib.clip.pixels import PixelSpec
@@ -59,7 +58,7 @@ def read_immich(path: Path) -> ModelFolder:
         form=search.form or "fp32",
         dim=vector_length(number(config, "embed_dim"), (vision, text), "embed_dim"),
         pixels=pixels,
-        text=_text_spec(path, config, search, text),
+        text=search.text_rules(text, lambda: _rules(path, config, search, text), _CONTEXT),
         vision_tower=vision,
         text_tower=text,
         source=search.source,
@@ -68,14 +67,6 @@ def read_immich(path: Path) -> ModelFolder:
 
 def _pixels(path: Path) -> PixelSpec:
     return open_clip_pixels(read_json(path / PREPROCESS), PREPROCESS)
-
-
-def _text_spec(path: Path, config: dict[str, Any], search: SearchConfig, tower: Tower) -> TextSpec:
-    spec, file, field = search.text, "search_config.json", "text.max_tokens"
-    if spec is None:
-        spec, file, field = _rules(path, config, search, tower), "config.json", _CONTEXT
-    most = text_length(tower, spec.max_tokens, padded=spec.padded, file=file, field=field)
-    return search.finish(spec, most)
 
 
 def _rules(path: Path, config: dict[str, Any], search: SearchConfig, tower: Tower) -> TextSpec:

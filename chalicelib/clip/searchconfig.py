@@ -8,20 +8,31 @@ text and pixel rules then come from here alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from chalicelib.clip.graphs import text_length
 from chalicelib.clip.pixels import PixelSpec
-from chalicelib.clip.spec import Cleaning, TextSpec, read_json_if_any, whole, wrong
+from chalicelib.clip.spec import (
+    Cleaning,
+    TextSpec,
+    Tower,
+    read_json_if_any,
+    token_id,
+    whole,
+    wrong,
+)
 from chalicelib.clip.tokenizerfile import LANGUAGE
 from chalicelib.errors import ModelError
 
 FILE = "search_config.json"
 
-FORMS = {"": "fp32", "_fp16": "fp16", "_quantized": "int8", "_int8": "int8", "_uint8": "uint8"}
+FORMS = {"": "fp32", "_fp16": "fp16", "_int8": "int8", "_quantized": "int8", "_uint8": "uint8"}
 FORMS |= {"_q4": "q4", "_q4f16": "q4f16", "_bnb4": "bnb4"}
-"""File name endings that transformers.js writes, and what they hold."""
+"""File name endings that transformers.js writes, and what they hold; of two for one form, the one
+to prefer first."""
 
 _TEXT = {"max_tokens", "pad_id", "padded", "cleaning", "language_prefix"}
 
@@ -39,9 +50,14 @@ class SearchConfig:
     text: TextSpec | None
     pixels: PixelSpec | None
 
-    def finish(self, spec: TextSpec, max_tokens: int) -> TextSpec:
-        """The text rules, with what this file alone says and the length the graph takes."""
-        return replace(spec, query_template=self.template, max_tokens=max_tokens)
+    def text_rules(self, tower: Tower, own: Callable[[], TextSpec], field: str) -> TextSpec:
+        """The text rules: this file's, else the layout's `own`, whose length `field` of
+        config.json gives. Raises ModelError where the graph takes another."""
+        spec, file, at = self.text, FILE, "text.max_tokens"
+        if spec is None:
+            spec, file, at = own(), "config.json", field
+        most = text_length(tower, spec.max_tokens, padded=spec.padded, file=file, field=at)
+        return replace(spec, query_template=self.template, max_tokens=most)
 
 
 def read_search_config(folder: Path) -> SearchConfig:
@@ -87,15 +103,13 @@ def _text(tokenizer: Path, value: Any) -> TextSpec:
         )
     if not tokenizer.is_file():
         raise ModelError(f"{tokenizer.name} is missing from {tokenizer.parent.name}")
-    pad_id, cleaning = value["pad_id"], value.get("cleaning", "none")
-    if type(pad_id) is not int or not 0 <= pad_id < 2**31:
-        raise wrong(FILE, "text.pad_id", f"{pad_id!r} is not a token's id")
+    cleaning = value.get("cleaning", "none")
     if cleaning not in get_args(Cleaning):
         raise wrong(FILE, "text.cleaning", f"{cleaning!r} is not one of {get_args(Cleaning)}")
     return TextSpec(
         tokenizer=tokenizer,
         max_tokens=whole(FILE, "text.max_tokens", value["max_tokens"], 65536),
-        pad_id=pad_id,
+        pad_id=token_id(FILE, "text.pad_id", value["pad_id"]),
         padded=_flag(value, "padded", "text.padded"),
         cleaning=cleaning,
         language_prefix=_language(value, "language_prefix", "text.language_prefix"),

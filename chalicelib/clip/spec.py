@@ -112,6 +112,12 @@ def wrong(file: str, field: str, why: str) -> ModelError:
     return ModelError(f"{file}: {field}: {why}", field=field)
 
 
+def token_id(file: str, field: str, value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise wrong(file, field, f"{value!r} is not a token's id")
+    return value
+
+
 def whole(file: str, field: str, value: Any, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise wrong(file, field, f"{value!r} is not a whole number from 1 to {most}")

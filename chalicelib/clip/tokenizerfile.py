@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from chalicelib.clip.spec import read_json, read_json_if_any, wrong
+from chalicelib.clip.spec import read_json, read_json_if_any, token_id, wrong
 
 FILE = "tokenizer.json"
 CONFIG = "tokenizer_config.json"
@@ -73,7 +73,7 @@ class TokenizerFile:
         token = _content(self._config.get("pad_token"))
         padding = self._json.get("padding")
         if token is None and isinstance(padding, dict) and "pad_id" in padding:
-            return self._token_id("padding.pad_id", padding["pad_id"])
+            return token_id(self._file, "padding.pad_id", padding["pad_id"])
         name = default if token is None else token
         known = self.id_of(name)
         if known is None:
@@ -85,10 +85,10 @@ class TokenizerFile:
         added_tokens = self._json.get("added_tokens")
         for added in added_tokens if isinstance(added_tokens, list) else []:
             if isinstance(added, dict) and added.get("content") == token:
-                return self._token_id("added_tokens", added.get("id"))
+                return token_id(self._file, "added_tokens", added.get("id"))
         vocabulary = self._model.get("vocab")
         if isinstance(vocabulary, dict) and isinstance(token, str) and token in vocabulary:
-            return self._token_id("model.vocab", vocabulary[token])
+            return token_id(self._file, "model.vocab", vocabulary[token])
         for number, entry in enumerate(vocabulary if isinstance(vocabulary, list) else []):
             if isinstance(entry, list) and entry and entry[0] == token:
                 return number
@@ -137,11 +137,6 @@ class TokenizerFile:
         if self.id_of(code) is None:
             why = f"{code!r} is not in tokenizer.json; codes are FLORES-200's, such as 'fra_Latn'"
             raise wrong("search_config.json", "language", why)
-
-    def _token_id(self, field: str, value: Any) -> int:
-        if type(value) is not int or not 0 <= value < 2**31:
-            raise wrong(self._file, field, f"{value!r} is not a token's id")
-        return value
 
 
 def _content(token: Any) -> Any:
