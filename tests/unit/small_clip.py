@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from bench.clip_graph import Size, Weights, text_graph, vision_graph
 from bench.random_clip import random_weights
+from chalicelib.clip.folder import read_folder
+from chalicelib.clip.pixels import to_pixels
+from models.verify import Sample
+from models.verify_texts import sample_texts
 from tests.unit import tiny_clip
+from tests.unit.pictures import scene
 
 WIDTH = 96
 """No multiple of the block that weights are quantised in."""
@@ -49,6 +55,13 @@ def build(
     ):
         onnx.save(model, str(folder / "onnx" / f"{role}_model.onnx"))
     return folder
+
+
+def sample(folder: Path) -> Sample:
+    """A hundred pictures and the product's texts, to compare a form of the model in `folder` on."""
+    spec = read_folder(folder).pixels
+    pictures = [to_pixels(scene(64, 48, seed=seed), spec) for seed in range(100)]
+    return Sample(np.stack(pictures), sample_texts())
 
 
 def _stretch(weights: Weights, factor: float = 100.0) -> None:

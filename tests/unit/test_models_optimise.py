@@ -17,12 +17,10 @@ import pytest
 
 from chalicelib.clip import load_clip
 from chalicelib.clip.folder import read_folder
-from chalicelib.clip.pixels import to_pixels
 from chalicelib.errors import ConfigurationError, ModelError
 from models.__main__ import main
 from models.optimise import optimise
 from models.verify import Sample
-from models.verify_texts import sample_texts
 from tests.unit import small_clip, tiny_clip
 from tests.unit.pictures import scene
 from tests.unit.test_clip_families import immich_clip, immich_nllb, immich_siglip, immich_xlmr
@@ -38,9 +36,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sample(source: Path) -> Sample:
-    spec = read_folder(source).pixels
-    pictures = [to_pixels(scene(64, 48, seed=seed), spec) for seed in range(100)]
-    return Sample(np.stack(pictures), sample_texts())
+    return small_clip.sample(source)
 
 
 @pytest.fixture(scope="module")

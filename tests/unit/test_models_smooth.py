@@ -11,16 +11,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from chalicelib.clip.folder import read_folder
-from chalicelib.clip.pixels import to_pixels
 from models.optimise import NOTE, optimise
 from models.optimise_graph import Inputs, probe_of, run, run_all, simple_graph
 from models.optimise_view import View
 from models.quantise import linears, quantise_linears
 from models.smooth import smooth
 from models.verify import Sample
-from models.verify_texts import sample_texts
 from tests.unit import small_clip
-from tests.unit.pictures import scene
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +27,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sample(source: Path) -> Sample:
-    spec = read_folder(source).pixels
-    pictures = [to_pixels(scene(64, 48, seed=seed), spec) for seed in range(100)]
-    return Sample(np.stack(pictures), sample_texts())
+    return small_clip.sample(source)
 
 
 @pytest.fixture
