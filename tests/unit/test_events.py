@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -55,6 +56,36 @@ def test_eventbridge_gives_keys_as_they_are(name: str) -> None:
     assert object_changes(recorded(name)) == [
         ObjectChange("photos", "holiday/01k2j3/beach at noon + 100%.jpg")
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [
+        ("put", "2026-03-14T09:26:53.589+00:00"),
+        ("eventbridge_created", "2026-03-14T09:26:53+00:00"),
+    ],
+)
+def test_an_event_may_say_when(name: str, at: str) -> None:
+    (change,) = object_changes(recorded(name))
+    assert change.at == datetime.fromisoformat(at)
+
+
+def test_a_time_without_an_offset_is_utc() -> None:
+    message = json.loads(recorded("put"))
+    message["Records"][0]["eventTime"] = "2024-05-31T10:00:00"
+    (change,) = object_changes(json.dumps(message))
+    assert change.at == datetime(2024, 5, 31, 10, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("time", [None, 7, "", "yesterday", "2024-13-01T00:00:00Z", ["2024"]])
+def test_an_event_without_a_time_is_as_good_as_any(time: object) -> None:
+    (told,) = object_changes(recorded("put"))
+    message = json.loads(recorded("put"))
+    message["Records"][0]["eventTime"] = time
+    (untold,) = object_changes(json.dumps(message))
+    assert untold.at is None
+    assert untold == told
+    assert len({untold, told}) == 1
 
 
 def test_a_message_may_hold_several_records() -> None:
