@@ -11,7 +11,7 @@ from chalicelib.errors import InvalidRequest, NotFound
 from chalicelib.index.base import Shelf
 from chalicelib.index.naming import fingerprint_in
 from chalicelib.storage import Bucket
-from chalicelib.verdicts import thumbnail_folder
+from chalicelib.thumbnails import thumbnail_folder
 
 USED_WITHIN = timedelta(days=1)
 """An index used within this is somebody's, unless its dropper knows better."""

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from chalicelib import cursors
 from chalicelib.errors import NotFound
 from chalicelib.index.base import Index
-from chalicelib.ingest import Ingest
+from chalicelib.ingest import Ingest, log_outcome
 from chalicelib.records import Filters, ImageRecord, State, Wire
 from chalicelib.storage import Bucket
 
@@ -65,7 +65,7 @@ class Library:
     def delete(self, record: ImageRecord) -> None:
         """The object goes first; then the record says so, without waiting for the event."""
         self._bucket.delete(record.key)
-        self._ingest.forget(record.key)
+        log_outcome(self._ingest.forget(record.key))
 
 
 def _read_cursor(cursor: str | None) -> tuple[datetime | None, str] | None:

@@ -18,13 +18,15 @@ def in_order(
     workers: int,
     ahead: int,
     name: str = "",
+    finish: bool = False,
 ) -> Generator[Result, None, None]:
     """`work` of each item, in the items' order, done by `workers` threads (called `name`), with
     up to `ahead` items under way.
 
     Items are taken as they are needed. A single one is worked on here, without a thread. What
     `work` raises is raised in its place and ends the rest. Whoever stops early, or is
-    interrupted, closes the iterator: what has begun is waited for, nothing else begins.
+    interrupted, closes the iterator: what has begun is waited for, nothing else begins; with
+    `finish` every item that was taken is worked on first.
     """
     source = iter(items)
     first = list(islice(source, 2))
@@ -41,4 +43,4 @@ def in_order(
             yield waiting.popleft().result()
             waiting.extend(pool.submit(work, item) for item in islice(coming, 1))
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=not finish)

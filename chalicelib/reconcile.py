@@ -15,12 +15,12 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.decoding import DECODER_VERSION
 from chalicelib.index.base import Index, Summary
-from chalicelib.ingest import Ingest
+from chalicelib.ingest import Ingest, log_outcome
 from chalicelib.log import SERVICE
-from chalicelib.overlap import in_order
 from chalicelib.records import image_id
 from chalicelib.storage import Bucket, ListedObject
-from chalicelib.verdicts import Outcome, thumbnail_folder
+from chalicelib.thumbnails import thumbnail_folder
+from chalicelib.verdicts import Outcome
 
 logger = Logger(service=SERVICE, child=True)
 
@@ -61,15 +61,12 @@ def reconcile(
     report = Report(total=len(keys))
     tell = progress or (lambda _: None)
     tell(report)
-    batches = (keys[start : start + batch] for start in range(0, len(keys), batch))
-    # One batch is fetched and decoded while the one before it is embedded and written; they share
-    # no key, and the budgets of `Ingest`.
-    under_way = in_order(ingest.process, batches, workers=2, ahead=2, name="reconcile")
-    with closing(under_way) as answers:
-        for outcomes in answers:
-            for outcome in outcomes.values():
-                _count(report, outcome)
-            tell(report)
+    with closing(ingest.stream(keys, batch=batch)) as outcomes:
+        for outcome in outcomes:
+            log_outcome(outcome)
+            _count(report, outcome)
+            if report.done % batch == 0 or report.done == report.total:
+                tell(report)
     report.purged = index.purge(datetime.now(timezone.utc) - TOMBSTONES_KEPT)
     report.orphans = sweep_thumbnails(thumbnails, index, fingerprint)
     logger.info("reconciled", total=report.total, results=report.results, purged=report.purged)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from chalicelib.decoding import DECODER_VERSION, Prepared
-from chalicelib.errors import IntellisenseError
+from chalicelib.errors import IntellisenseError, TooLarge
 from chalicelib.index.base import Versioned
 from chalicelib.records import ImageRecord, collection_of
 from chalicelib.storage import Archived, Fetched, Look, Missing, ObjectInfo, Oversized
@@ -33,11 +33,22 @@ class ModelIdentity(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one key ended; `error` is there when `result` is "failed" or "rejected"."""
+    """How one key ended; `error` is there when `result` is "failed" or "rejected".
+
+    `timings_ms` gives milliseconds by stage: fetch, decode, thumbnail, embed, write; of the last
+    two, which are a whole batch's, the image's share.
+    """
 
     key: str
     result: Result
     error: IntellisenseError | None = None
+    id: str = ""
+    timings_ms: dict[str, float] = field(default_factory=dict, compare=False)
+
+    @property
+    def reason_code(self) -> str:
+        """The stable code of `error`, "" where there is none."""
+        return self.error.code if self.error else ""
 
 
 @dataclass(slots=True)
@@ -49,12 +60,19 @@ class Attempt:
     seen: Versioned | None = None
     look: Look | None = None
     prepared: Prepared | None = None
+    vector: NDArray[np.float32] | None = None
     sha256: str = ""
     error: IntellisenseError | None = None
     thumbnail_key: str = ""
+    """Put for this attempt, and so far named by no record."""
     outcome: Outcome | None = None
     again: bool = False
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be found out."""
+        return self.error is not None or self.outcome is not None
 
     @property
     def record(self) -> ImageRecord | None:
@@ -71,18 +89,18 @@ def known_etag(record: ImageRecord | None, fingerprint: str) -> str:
     return record.etag if current else ""
 
 
+def oversized(info: ObjectInfo, max_bytes: int) -> TooLarge:
+    """Why an object over the limit is rejected; sizes in bytes."""
+    size, limit = info.size / 1024**2, max_bytes / 1024**2
+    return TooLarge(f"The file has {size:.0f} MB; the limit is {limit:.0f} MB.")
+
+
 def next_record(
-    attempt: Attempt,
-    vector: NDArray[np.float32] | None,
-    *,
-    bucket: str,
-    encoder: ModelIdentity,
-    max_bytes: int,
-    now: datetime,
+    attempt: Attempt, *, bucket: str, encoder: ModelIdentity, now: datetime
 ) -> ImageRecord | None:
     """What the record of `attempt` should say now; None where it says so already.
 
-    `vector` is float32 [D] for an image that was decoded and embedded, else None.
+    An attempt without an error whose object was fetched has a vector by now.
     """
     before, look = attempt.record, attempt.look
     if isinstance(look, Missing):
@@ -94,13 +112,12 @@ def next_record(
         if before and before.state == "archived" and before.etag == record.etag:
             return None
         return replace(record, state="archived", reason="In an archive storage class.")
-    if isinstance(look, Oversized):
-        size, limit = look.info.size / 1024**2, max_bytes / 1024**2
-        return replace(record, reason=f"The file has {size:.0f} MB; the limit is {limit:.0f} MB.")
     if attempt.error is not None:
         return replace(record, reason=attempt.error.message)
-    assert vector is not None
-    return replace(record, state="ready", vector=vector)
+    assert attempt.vector is not None
+    return replace(
+        record, state="ready", vector=attempt.vector, thumbnail_key=attempt.thumbnail_key
+    )
 
 
 def refused_record(record: ImageRecord, reason: str) -> ImageRecord:
@@ -131,12 +148,6 @@ def _shortened(reason: str) -> str:
     if len(text) > MOST_OF_A_REASON:
         text = text[: MOST_OF_A_REASON - 1] + "…"
     return text if text.endswith(".") else text + "."
-
-
-def thumbnail_folder(fingerprint: str) -> str:
-    """What the keys of a model's thumbnails begin with: each index names thumbnails of its own,
-    and they share a bucket."""
-    return f"{fingerprint}/"
 
 
 def _tombstone(attempt: Attempt, bucket: str, now: datetime) -> ImageRecord:

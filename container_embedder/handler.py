@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from chalicelib import deadline, wiring
 from chalicelib.errors import InvalidRequest
 from chalicelib.events import object_changes
-from chalicelib.ingest import Ingest
+from chalicelib.ingest import Ingest, log_outcome
 from chalicelib.log import SERVICE
 from chalicelib.verdicts import Outcome
 
@@ -54,6 +54,8 @@ def process(
             if change.bucket != bucket:
                 logger.warning("event of another bucket", bucket=change.bucket)
     outcomes = ingest.process((k for keys in keys_of.values() for k in keys), deadline=begin_until)
+    for outcome in outcomes.values():
+        log_outcome(outcome)
     failed += [
         message_id
         for message_id, keys in keys_of.items()

@@ -67,7 +67,7 @@ class DecoderPool:
         thumbnail: bool = True,
         gate: Gate | None = None,
     ) -> Prepared:
-        """Decode `data` in a child: facts, thumbnail (WebP) and the model's pixels.
+        """Decode `data` in a child: facts, thumbnail (JPEG) and the model's pixels.
 
         Without `exact` a large picture may be decoded smaller than it is.
         `gate` is asked for room for the image's pixels between its header and its decoding.

@@ -111,7 +111,8 @@ def test_an_unreadable_message_fails_alone_and_is_logged(name: str) -> None:
     with captured() as log:
         assert failures(ingest, *batch) == ["odd"]
     assert ingest.asked == ["0.jpg", "1.jpg"]
-    assert [(line["level"], line["message"], line["message_id"]) for line in log()] == [
+    odd = [line for line in log() if line["message"] != "image"]
+    assert [(line["level"], line["message"], line["message_id"]) for line in odd] == [
         ("ERROR", "unreadable message", "odd")
     ]
 
@@ -122,7 +123,8 @@ def test_an_event_of_another_bucket_is_logged_and_done_with() -> None:
     with captured() as log:
         assert failures(ingest, *batch) == []
     assert ingest.asked == ["ours.jpg"]
-    assert [(line["level"], line["message"], line["bucket"]) for line in log()] == [
+    odd = [line for line in log() if line["message"] != "image"]
+    assert [(line["level"], line["message"], line["bucket"]) for line in odd] == [
         ("WARNING", "event of another bucket", "somebody-elses")
     ]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from chalicelib.decoding import DECODER_VERSION
 from chalicelib.errors import IndexUnavailable, ModelError, OutOfTime, StorageUnavailable
-from chalicelib.index.base import Write
+from chalicelib.index.base import Write, WriteResult
 from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.ingest import MAX_ROUNDS, Ingest
 from chalicelib.records import image_id
@@ -273,3 +275,110 @@ def test_the_thumbnails_of_each_model_have_a_folder_of_their_own(library: FakeLi
     record = library.record("x.png")
     assert record is not None
     assert record.thumbnail_key.startswith(f"fake0001/{record.id}/{record.etag}-")
+
+
+# --- a stream of keys -------------------------------------------------------------------------
+
+
+def test_a_stream_brings_every_key_to_its_end(library: FakeLibrary) -> None:
+    for n in range(23):
+        library.put(f"{n}.png", b"BROKEN" if n == 7 else b"picture %d" % n)
+    keys = [*(f"{n}.png" for n in range(23)), "gone.png"]
+    outcomes = {o.key: o.result for o in library.ingest().stream(keys, batch=4)}
+    assert outcomes.pop("7.png") == "rejected"
+    assert outcomes.pop("gone.png") == "deleted"
+    assert set(outcomes.values()) == {"indexed"}
+    assert len(outcomes) == 22
+    assert library.differences() == []
+
+
+def test_a_stream_takes_keys_as_it_needs_them(library: FakeLibrary) -> None:
+    taken = 0
+
+    def keys() -> Iterator[str]:
+        nonlocal taken
+        for n in range(1000):
+            taken += 1
+            yield f"{n}.png"
+
+    with closing(library.ingest().stream(keys(), batch=5)) as outcomes:
+        next(outcomes)
+    assert taken <= 40
+
+
+def test_a_stream_that_is_closed_leaves_nothing_half_done(library: FakeLibrary) -> None:
+    for n in range(60):
+        library.put(f"{n}.png", b"picture %d" % n)
+    with closing(library.ingest().stream((f"{n}.png" for n in range(60)), batch=5)) as outcomes:
+        next(outcomes)
+    ready = library.index.counts()["ready"]
+    assert ready == library.encoder.embedded < 60
+    assert len(library.thumbnails.objects) == ready
+
+
+def test_a_key_that_changes_under_a_stream_is_looked_at_again(library: FakeLibrary) -> None:
+    for n in range(9):
+        library.put(f"{n}.png", b"picture %d" % n)
+    ingest = library.ingest()
+    write = ingest.write
+
+    def overtaken(attempts: list[Attempt]) -> None:
+        ingest.write = write  # type: ignore[method-assign]
+        library.put("4.png", b"newer")
+        library.ingest().process(["4.png"])
+        write(attempts)
+
+    ingest.write = overtaken  # type: ignore[method-assign, assignment]
+    results = {o.key: o.result for o in ingest.stream((f"{n}.png" for n in range(9)), batch=9)}
+    assert results == {f"{n}.png": "unchanged" if n == 4 else "indexed" for n in range(9)}
+    assert library.differences() == []
+
+
+def test_a_store_that_fails_under_a_stream_fails_its_keys_only(library: FakeLibrary) -> None:
+    for n in range(12):
+        library.put(f"{n}.png", b"picture %d" % n)
+    whole, calls = library.index.write, 0
+
+    def failing(writes: Sequence[Write]) -> list[WriteResult]:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise IndexUnavailable("The index did not answer.")
+        return whole(writes)
+
+    library.index.write = failing  # type: ignore[method-assign]
+    outcomes = list(library.ingest().stream((f"{n}.png" for n in range(12)), batch=3))
+    failed = [o for o in outcomes if o.result == "failed"]
+    assert len(outcomes) == 12
+    assert [o.reason_code for o in failed] == ["index_unavailable"] * 3
+    assert library.index.counts()["ready"] == 9
+
+
+def test_every_outcome_says_how_long_each_stage_took(library: FakeLibrary) -> None:
+    library.put("x.png")
+    outcome = library.ingest().process(["x.png"])["x.png"]
+    assert set(outcome.timings_ms) == {"fetch", "decode", "embed", "thumbnail", "write"}
+    assert outcome.id == image_id("photos", "x.png")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [(b"BROKEN", "unreadable_image"), (b"x" * 1001, "too_large")]
+)
+def test_a_rejection_carries_a_stable_code(library: FakeLibrary, data: bytes, code: str) -> None:
+    library.put("x.png", data)
+    outcome = library.ingest().process(["x.png"])["x.png"]
+    assert (outcome.result, outcome.reason_code) == ("rejected", code)
+    record = library.record("x.png")
+    assert record is not None
+    assert outcome.error is not None
+    assert record.reason == outcome.error.message
+
+
+def test_a_model_that_fails_leaves_no_thumbnail(library: FakeLibrary) -> None:
+    class Failing(FakeEncoder):
+        def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            raise ModelError("The model could not be run.")
+
+    library.put("x.png")
+    assert library.ingest(encoder=Failing()).process(["x.png"])["x.png"].result == "failed"
+    assert library.thumbnails.objects == {}

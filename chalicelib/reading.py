@@ -1,0 +1,102 @@
+"""The second step of ingest: the objects, fetched and decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from chalicelib.decoding import DecoderPool
+from chalicelib.errors import IntellisenseError, OutOfTime
+from chalicelib.gate import Gate
+from chalicelib.storage import Bucket, Fetched, Oversized
+from chalicelib.verdicts import Attempt, ModelIdentity, known_etag, oversized
+
+if TYPE_CHECKING:
+    from chalicelib.clip.pixels import PixelSpec
+
+READERS_A_DECODER = 4
+"""Threads that wait for S3 or hold what it gave, for each process that decodes: a GET takes some
+30 ms, the decoding of a photo about as long."""
+
+
+class PixelSource(ModelIdentity, Protocol):
+    """How the model wants its pictures."""
+
+    @property
+    def pixel_spec(self) -> PixelSpec: ...
+    @property
+    def exact(self) -> bool: ...
+
+
+def milliseconds(since: float) -> float:
+    """Milliseconds since that moment of `time.perf_counter`."""
+    return (time.perf_counter() - since) * 1000
+
+
+class Reader:
+    """Reads several objects at a time, holding no more than its budgets of bytes and pixels."""
+
+    def __init__(
+        self,
+        *,
+        bucket: Bucket,
+        encoder: PixelSource,
+        decoders: DecoderPool,
+        max_bytes: int,
+        pixel_budget: int,
+        byte_budget: int,
+    ) -> None:
+        self._bucket = bucket
+        self._encoder = encoder
+        self._decoders = decoders
+        self._max_bytes = max_bytes
+        self._pixels = Gate(pixel_budget)
+        self._bytes = Gate(byte_budget)
+
+    def read(self, attempts: Sequence[Attempt], *, deadline: float | None = None) -> None:
+        """GET and decode. What goes wrong is each attempt's own `error`; those
+        whose turn comes after `deadline` (`time.monotonic`) are out of time."""
+        if not attempts:
+            return
+        workers = min(len(attempts), READERS_A_DECODER * self._decoders.size)
+        with ThreadPoolExecutor(workers, thread_name_prefix="ingest") as pool:
+            list(pool.map(lambda attempt: self._read(attempt, deadline), attempts))
+
+    def _read(self, attempt: Attempt, deadline: float | None) -> None:
+        if deadline is not None and time.monotonic() > deadline:
+            attempt.error = OutOfTime("The function's time ran out before this image's turn.")
+            return
+        try:
+            with ExitStack() as room:
+                self._fetch(attempt, room)
+                if isinstance(attempt.look, Oversized):
+                    attempt.error = oversized(attempt.look.info, self._max_bytes)
+                elif isinstance(attempt.look, Fetched):
+                    self._decode(attempt, attempt.look)
+        except IntellisenseError as error:
+            attempt.error = error
+
+    def _fetch(self, attempt: Attempt, room: ExitStack) -> None:
+        started = time.perf_counter()
+        attempt.look = self._bucket.look(
+            attempt.key,
+            known_etag=known_etag(attempt.record, self._encoder.fingerprint),
+            max_bytes=self._max_bytes,
+            before_read=lambda size: room.enter_context(self._bytes(size)),
+        )
+        attempt.timings_ms["fetch"] = milliseconds(started)
+
+    def _decode(self, attempt: Attempt, fetched: Fetched) -> None:
+        started = time.perf_counter()
+        attempt.look = replace(fetched, data=b"")
+        attempt.sha256 = hashlib.sha256(fetched.data).hexdigest()
+        spec, exact = self._encoder.pixel_spec, self._encoder.exact
+        attempt.prepared = self._decoders.prepare(
+            fetched.data, spec, exact=exact, gate=self._pixels
+        )
+        attempt.timings_ms["decode"] = milliseconds(started)
