@@ -75,6 +75,12 @@ class Stack:
         self._serving = False
         self._stopping = threading.Event()
 
+    @property
+    def worker_pid(self) -> int:
+        """The process that embeds; another one where it has been started again."""
+        assert self._worker
+        return self._worker.popen.pid
+
     def start(self) -> None:
         """Raises `AlreadyRunning`, `ConfigurationError` (port in use), `Transient`."""
         self.data.take()

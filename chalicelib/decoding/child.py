@@ -71,6 +71,7 @@ def _prepare(data: bytes, header: dict[str, Any]) -> tuple[dict[str, Any], list[
         max_pixels=header["max_pixels"],
     )
     place = picture.location
+    small = images.small(picture.image)
     facts = {
         "format": picture.format,
         "width": picture.width,
@@ -78,11 +79,11 @@ def _prepare(data: bytes, header: dict[str, Any]) -> tuple[dict[str, Any], list[
         "taken_at": picture.taken_at.isoformat() if picture.taken_at else None,
         "camera": picture.camera,
         "location": [place.lat, place.lon] if place else None,
-        "perceptual_hash": images.perceptual_hash(picture.image),
+        "perceptual_hash": images.perceptual_hash(small),
         "pixels_shape": list(pixels.shape),
     }
-    small = images.thumbnail(picture.image) if header["thumbnail"] else b""
-    return facts, [small, pixels.tobytes()]
+    thumbnail = images.thumbnail(small) if header["thumbnail"] else b""
+    return facts, [thumbnail, pixels.tobytes()]
 
 
 def _refusal(error: Permanent) -> dict[str, Any]:
