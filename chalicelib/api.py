@@ -6,6 +6,7 @@ import functools
 import json
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -263,6 +264,8 @@ def image_json(record: ImageRecord, base: str) -> dict[str, Any]:
         "uploaded_at": record.uploaded_at.isoformat() if record.uploaded_at else None,
         "indexed_at": record.indexed_at.isoformat(),
         "camera": record.camera,
+        "lens": record.lens,
+        "exposure": asdict(record.exposure) if record.exposure else None,
         "location": {"lat": place.lat, "lon": place.lon} if place else None,
         "owner": record.owner,
         "sha256": record.sha256,

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from chalicelib.records import Location
+from chalicelib.records import Exposure, Location
 
 
 def read(opened: Image.Image) -> Image.Exif | None:
@@ -125,6 +125,68 @@ def camera(exif: Image.Exif | None) -> str:
 def _words(value: object) -> str:
     text = value if isinstance(value, str) else ""
     return "".join(c for c in text if c.isprintable()).strip()[:100]
+
+
+def lens(exif: Image.Exif | None) -> str:
+    """The lens by its name, or by what it can do: "24-70mm f/2.8"; "" where neither is said."""
+    details = _ifd(exif, ExifTags.IFD.Exif) if exif else {}
+    named = _words(details.get(ExifTags.Base.LensModel))
+    return named or _lens_by_reach(details.get(ExifTags.Base.LensSpecification))
+
+
+def _lens_by_reach(parts: object) -> str:
+    """Shortest and longest focal length, and the widest openings at these; 0/0 is "unknown"."""
+    if not isinstance(parts, tuple) or len(parts) != 4:
+        return ""
+    short, long, wide, narrow = (
+        _number(part, most) for part, most in zip(parts, _LENS_MOST, strict=True)
+    )
+    if short is None:
+        return ""
+    reach = f"{short:g}mm" if long in (None, short) else f"{short:g}-{long:g}mm"
+    if wide is None:
+        return reach
+    return f"{reach} f/{wide:g}" if narrow in (None, wide) else f"{reach} f/{wide:g}-{narrow:g}"
+
+
+_MOST_SECONDS, _MOST_F_NUMBER, _MOST_ISO, _MOST_FOCAL_MM = 86_400.0, 1000.0, 10_000_000, 10_000.0
+_LENS_MOST = (_MOST_FOCAL_MM, _MOST_FOCAL_MM, _MOST_F_NUMBER, _MOST_F_NUMBER)
+"""What lies above is a fault of the file, not a photograph."""
+
+_ISO_TOO_HIGH_TO_SAY = 65_535
+_ISO_TAGS = (
+    ExifTags.Base.ISOSpeedRatings,
+    ExifTags.Base.RecommendedExposureIndex,
+    ExifTags.Base.ISOSpeed,
+)
+"""The first has 16 bits; where these do not do, the others tell (EXIF 2.32, 4.6.5)."""
+
+
+def exposure(exif: Image.Exif | None) -> Exposure | None:
+    """How the picture was exposed; None where the file says nothing of it that can be."""
+    details = _ifd(exif, ExifTags.IFD.Exif) if exif else {}
+    said = Exposure(
+        seconds=_number(details.get(ExifTags.Base.ExposureTime), _MOST_SECONDS),
+        f_number=_number(details.get(ExifTags.Base.FNumber), _MOST_F_NUMBER),
+        iso=next((n for tag in _ISO_TAGS if (n := _iso(details.get(tag)))), None),
+        focal_mm=_number(details.get(ExifTags.Base.FocalLength), _MOST_FOCAL_MM),
+    )
+    return None if said == Exposure() else said
+
+
+def _iso(value: object) -> int | None:
+    """Some cameras write the number twice."""
+    number = _number(value[0] if isinstance(value, tuple) and value else value, _MOST_ISO)
+    return None if number in (None, _ISO_TOO_HIGH_TO_SAY) else round(number or 0) or None
+
+
+def _number(value: object, most: float) -> float | None:
+    """`value` to six digits where it is above 0 and at most `most`."""
+    try:
+        number = float(f"{float(value):.6g}")  # type: ignore[arg-type]
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    return number if 0 < number <= most else None
 
 
 def location(exif: Image.Exif | None) -> Location | None:

@@ -20,7 +20,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from chalicelib import exif
 from chalicelib.config import MAX_PIXELS
 from chalicelib.errors import Permanent, TooLarge, UnreadableImage
-from chalicelib.records import Location
+from chalicelib.records import Exposure, Location
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,8 @@ class Picture:
     format: str
     taken_at: datetime | None
     camera: str
+    lens: str
+    exposure: Exposure | None
     location: Location | None
 
 
@@ -122,6 +124,8 @@ def open_upright(
             format=format_name,
             taken_at=exif.taken_at(facts),
             camera=exif.camera(facts),
+            lens=exif.lens(facts),
+            exposure=exif.exposure(facts),
             location=exif.location(facts),
         )
 

@@ -70,6 +70,18 @@ class Location:
         return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(part))
 
 
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How the light came in: `seconds` of it, through an opening of f/`f_number`, at the
+    sensitivity `iso`, by a lens of `focal_mm` millimetres (as it is, not as 35 mm film would
+    have it). None where the camera did not say."""
+
+    seconds: float | None = None
+    f_number: float | None = None
+    iso: int | None = None
+    focal_mm: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRecord:
     """What the index knows of one image.
@@ -95,6 +107,8 @@ class ImageRecord:
     taken_at: datetime | None = None
     uploaded_at: datetime | None = None
     camera: str = ""
+    lens: str = ""
+    exposure: Exposure | None = None
     location: Location | None = None
     sha256: str = ""
     perceptual_hash: str = ""

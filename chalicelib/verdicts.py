@@ -188,8 +188,20 @@ def _described(
     )
 
 
+_FACTS = (
+    "format",
+    "width",
+    "height",
+    "taken_at",
+    "camera",
+    "lens",
+    "exposure",
+    "location",
+    "perceptual_hash",
+)
+
+
 def _facts(prepared: Prepared | None) -> dict[str, Any]:
     if prepared is None:
         return {}
-    names = ("format", "width", "height", "taken_at", "camera", "location", "perceptual_hash")
-    return {name: getattr(prepared, name) for name in names}
+    return {name: getattr(prepared, name) for name in _FACTS}

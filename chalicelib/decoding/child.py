@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from chalicelib import images
@@ -78,6 +79,8 @@ def _prepare(data: bytes, header: dict[str, Any]) -> tuple[dict[str, Any], list[
         "height": picture.height,
         "taken_at": picture.taken_at.isoformat() if picture.taken_at else None,
         "camera": picture.camera,
+        "lens": picture.lens,
+        "exposure": asdict(picture.exposure) if picture.exposure else None,
         "location": [place.lat, place.lon] if place else None,
         "perceptual_hash": images.perceptual_hash(small),
         "pixels_shape": list(pixels.shape),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.decoding.process import Child, ChildLost, Limits, making_sense
 from chalicelib.errors import DecoderUnavailable, Permanent, TooLarge, UnreadableImage
 from chalicelib.gate import Gate
-from chalicelib.records import Location
+from chalicelib.records import Exposure, Location
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,8 @@ class Prepared:
     height: int
     taken_at: datetime | None
     camera: str
+    lens: str
+    exposure: Exposure | None
     location: Location | None
     perceptual_hash: str
     thumbnail: bytes
@@ -191,8 +193,18 @@ def _prepared(header: dict[str, Any], blobs: list[bytes]) -> Prepared:
         height=int(header["height"]),
         taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
         camera=str(header["camera"]),
+        lens=str(header["lens"]),
+        exposure=_exposure(header["exposure"]),
         location=Location(float(place[0]), float(place[1])) if place else None,
         perceptual_hash=str(header["perceptual_hash"]),
         thumbnail=blobs[0],
         pixels=np.frombuffer(blobs[1], dtype=np.uint8).reshape(header["pixels_shape"]),
     )
+
+
+def _exposure(said: dict[str, Any] | None) -> Exposure | None:
+    if said is None:
+        return None
+    numbers = {name: None if said[name] is None else float(said[name]) for name in said}
+    iso = numbers.pop("iso")
+    return Exposure(iso=None if iso is None else int(iso), **numbers)

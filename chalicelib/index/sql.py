@@ -6,17 +6,17 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
 from chalicelib.index.times import micros, recency
-from chalicelib.records import EARTH_RADIUS_KM, Filters, ImageRecord, Location, Near
+from chalicelib.records import EARTH_RADIUS_KM, Exposure, Filters, ImageRecord, Location, Near
 
-SCHEMA = 2
+SCHEMA = 3
 """Written into each file. Files of `OLD_SCHEMAS` are brought up to it, others are refused."""
 
-OLD_SCHEMAS = (1,)
+OLD_SCHEMAS = (1, 2)
 
 PAGE_BYTES = 8192
 """Three 512-d vectors fit a page; SQLite's own 4,096 holds one and wastes the other half."""
@@ -103,16 +103,21 @@ def to_body(record: ImageRecord) -> str:
             body[name] = body[name].isoformat()
     if record.location is not None:
         body["location"] = [record.location.lat, record.location.lon]
+    if record.exposure is not None:
+        body["exposure"] = asdict(record.exposure)
     return json.dumps(body, separators=(",", ":"))
 
 
 def from_body(body: str) -> ImageRecord:
+    """Bodies of older files lack what has been added to records since."""
     values: dict[str, Any] = json.loads(body)
     for name in _TIMES:
         if values[name] is not None:
             values[name] = datetime.fromisoformat(values[name])
     if values["location"] is not None:
         values["location"] = Location(*values["location"])
+    if values.get("exposure") is not None:
+        values["exposure"] = Exposure(**values["exposure"])
     return ImageRecord(**values)
 
 

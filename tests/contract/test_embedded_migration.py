@@ -63,6 +63,29 @@ FIELDS_1 = [
 ]  # fmt: skip
 GENERATION = 77
 
+SCHEMA_2 = """
+CREATE TABLE meta (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  dim INTEGER NOT NULL, model TEXT NOT NULL, generation INTEGER NOT NULL,
+  seq INTEGER NOT NULL, purged INTEGER NOT NULL
+);
+CREATE TABLE images (
+  num INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL,
+  state TEXT NOT NULL, collection TEXT NOT NULL, owner TEXT NOT NULL, format TEXT NOT NULL,
+  camera TEXT NOT NULL, year INTEGER, date INTEGER,
+  width INTEGER NOT NULL, height INTEGER NOT NULL, orientation TEXT, lat REAL, lon REAL,
+  recency INTEGER NOT NULL, indexed INTEGER NOT NULL, body TEXT NOT NULL
+);
+CREATE TABLE vectors (num INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+CREATE INDEX images_by_seq ON images (seq);
+CREATE INDEX images_by_recency ON images (state, recency, id);
+CREATE INDEX images_by_collection ON images (state, collection, year, camera, format, owner,
+  date, width, height, orientation, lat, lon);
+CREATE INDEX images_by_owner ON images (state, owner, collection, year, camera, format,
+  date, width, height, orientation, lat, lon);
+PRAGMA user_version = 2;
+"""
+
 
 def micros(moment: datetime | None) -> int | None:
     since = None if moment is None else moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -96,6 +119,29 @@ def write_schema_1(path: Path, records: list[ImageRecord]) -> None:
     db.close()
 
 
+def write_schema_2(path: Path, records: list[ImageRecord]) -> None:
+    """The file as the second version wrote it, its rows numbered as those of the first."""
+    db = sqlite3.connect(path)
+    db.executescript(f"PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; {SCHEMA_2}")
+    db.execute("INSERT INTO meta VALUES (1, ?, 'tiny', ?, ?, 2)", (DIM, GENERATION, len(records)))
+    for number, r in enumerate(records):
+        num, place, uploaded = 3 * number + 3, r.location, micros(r.uploaded_at)
+        db.execute(
+            f"INSERT INTO images VALUES ({', '.join('?' * 18)})",
+            (num, r.id, number + 1, r.state, r.collection, r.owner, r.format, r.camera, r.year,
+             micros(r.date), r.width, r.height, r.orientation, place and place.lat,
+             place and place.lon, 2**62 if uploaded is None else -uploaded,
+             micros(r.indexed_at), body_1(r)),
+        )  # fmt: skip
+        if r.vector is not None:
+            db.execute("INSERT INTO vectors VALUES (?, ?)", (num, r.vector.tobytes()))
+    db.commit()
+    db.close()
+
+
+OLD_FILES = {1: write_schema_1, 2: write_schema_2}
+
+
 def old_records(count: int = 40) -> list[ImageRecord]:
     rows = random_units(count, seed=4)
     made = [
@@ -118,11 +164,11 @@ def old_records(count: int = 40) -> list[ImageRecord]:
     return [*made, bare(-1), tombstone(-2, indexed_at=NOW)]
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> EmbeddedIndex:
-    """An index whose file was written by the first version; nothing has touched it since."""
+@pytest.fixture(params=OLD_FILES, ids="schema {}".format)
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> EmbeddedIndex:
+    """An index whose file was written by an earlier version; nothing has touched it since."""
     index = EmbeddedIndex(tmp_path, dim=DIM, model="tiny")
-    write_schema_1(index.path, old_records())
+    OLD_FILES[request.param](index.path, old_records())
     return index
 
 
@@ -167,7 +213,7 @@ def schema_of(path: Path) -> tuple[int, list[Any]]:
     return version, sorted(made, key=str)
 
 
-def test_a_file_of_the_first_version_is_brought_up_to_date(old: EmbeddedIndex) -> None:
+def test_a_file_of_an_earlier_version_is_brought_up_to_date(old: EmbeddedIndex) -> None:
     old.ensure()
     assert_as_written(old, old_records())
     old.close()

@@ -28,7 +28,7 @@ from index_helpers import (
 
 from chalicelib.errors import InvalidRequest
 from chalicelib.index.base import Index, Listing, Write
-from chalicelib.records import STATES, Filters, ImageRecord, Location
+from chalicelib.records import STATES, Exposure, Filters, ImageRecord, Location
 
 
 def full_record() -> ImageRecord:
@@ -51,6 +51,8 @@ def full_record() -> ImageRecord:
         uploaded_at=datetime(2024, 2, 29, 1, 2, 3, 4, timezone.utc),
         indexed_at=datetime(2024, 3, 1, 0, 0, 0, 1, timezone.utc),
         camera="Fujifilm X100Ⅵ",
+        lens='XF 23mm ƒ/2 "II"',
+        exposure=Exposure(seconds=1 / 3, f_number=None, iso=12800, focal_mm=23.0),
         location=Location(-33.856784123456, 151.215297000001),
         sha256="f" * 64,
         perceptual_hash="c3d2e1f0",

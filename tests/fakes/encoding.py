@@ -42,6 +42,8 @@ class FakeDecoders:
             height=1,
             taken_at=None,
             camera="",
+            lens="",
+            exposure=None,
             location=None,
             perceptual_hash=digest[:8].hex(),
             thumbnail=b"small " + data,

@@ -22,7 +22,7 @@ from chalicelib.index.base import Write
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.library import Library
 from chalicelib.queue import Depth
-from chalicelib.records import Location, image_id
+from chalicelib.records import Exposure, Location, image_id
 from chalicelib.search import Search
 from chalicelib.uploads import MAX_BASE64, Uploads
 from tests.fakes.encoding import DIM, FakeDecoders
@@ -685,6 +685,8 @@ def test_an_image_is_answered_as_the_manual_shows_it(site: Site) -> None:
         thumbnail_key="t/1.webp",
         location=Location(48.1, 11.5),
         camera="Canon EOS 80D",
+        lens="EF50mm f/1.8 STM",
+        exposure=Exposure(seconds=0.004, f_number=2.8, iso=100),
         bytes=240512,
         width=451,
         height=300,
@@ -706,6 +708,8 @@ def test_an_image_is_answered_as_the_manual_shows_it(site: Site) -> None:
         "uploaded_at": "2024-01-02T00:00:00+00:00",
         "indexed_at": "2024-01-01T00:00:00+00:00",
         "camera": "Canon EOS 80D",
+        "lens": "EF50mm f/1.8 STM",
+        "exposure": {"seconds": 0.004, "f_number": 2.8, "iso": 100, "focal_mm": None},
         "location": {"lat": 48.1, "lon": 11.5},
         "owner": "",
         "sha256": "ab" * 32,

@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from chalicelib import images
 from chalicelib.images import Picture
-from chalicelib.records import Location
+from chalicelib.records import Exposure, Location
 from tests.unit.heic import heic
 from tests.unit.pictures import encoded, exif, quarters
 
@@ -157,6 +157,75 @@ def test_the_camera_is_maker_and_model_once(make: str, model: str, camera: str) 
 def test_a_maker_that_is_no_text_is_left_out() -> None:
     data = raw_photo((MAKE, UNDEFINED, 5, b"Canon"), (MODEL, ASCII, 4, b"80D\0"))
     assert images.open_upright(data).camera == "80D"
+
+
+LENS_SPECIFICATION, LENS_MODEL = 0xA432, 0xA434
+SECONDS, F_NUMBER, ISO, FOCAL = 0x829A, 0x829D, 0x8827, 0x920A
+RECOMMENDED_INDEX, ISO_SPEED = 0x8832, 0x8833
+UNKNOWN = IFDRational(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "specification", "lens"),
+    [
+        ("EF50mm f/1.8 STM", None, "EF50mm f/1.8 STM"),
+        ("  XF23mmF2\0", (23.0, 23.0, 2.0, 2.0), "XF23mmF2"),
+        ("", (24.0, 70.0, 2.8, 2.8), "24-70mm f/2.8"),
+        (None, (18.0, 55.0, 3.5, 5.6), "18-55mm f/3.5-5.6"),
+        (None, (50.0, 50.0, 1.8, 1.8), "50mm f/1.8"),
+        (None, (IFDRational(50, 1), UNKNOWN, UNKNOWN, UNKNOWN), "50mm"),
+        (None, (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN), ""),
+        (None, (0.0, 0.0, 0.0, 0.0), ""),
+        (None, (1e9, 1e9, 1.0, 1.0), ""),
+        (None, None, ""),
+        ("L" * 500, None, "L" * 100),
+    ],
+)
+def test_the_lens_is_its_name_or_else_its_reach(
+    model: str | None, specification: tuple[Any, ...] | None, lens: str
+) -> None:
+    said = {LENS_MODEL: model, LENS_SPECIFICATION: specification}
+    assert (
+        photo(taken={tag: value for tag, value in said.items() if value is not None}).lens == lens
+    )
+
+
+def test_the_exposure_is_told_in_seconds_f_number_iso_and_millimetres() -> None:
+    taken = {SECONDS: IFDRational(10, 2500), F_NUMBER: 2.8, ISO: 100, FOCAL: IFDRational(85, 2)}
+    assert photo(taken=taken).exposure == Exposure(0.004, 2.8, 100, 42.5)
+
+
+def test_a_part_of_the_exposure_may_be_missing() -> None:
+    assert photo(taken={SECONDS: 30.0}).exposure == Exposure(seconds=30.0)
+
+
+@pytest.mark.parametrize(
+    ("tags", "iso"),
+    [
+        ({ISO: (200, 0)}, 200),
+        ({ISO: 65535, RECOMMENDED_INDEX: 102400}, 102400),
+        ({ISO: 65535, ISO_SPEED: 204800}, 204800),
+        ({RECOMMENDED_INDEX: 64}, 64),
+        ({ISO: 65535}, None),
+        ({ISO: 0}, None),
+        ({ISO: 100, RECOMMENDED_INDEX: 400}, 100),
+    ],
+)
+def test_the_sensitivity_is_the_first_that_says_something(
+    tags: dict[int, Any], iso: int | None
+) -> None:
+    exposure = photo(taken={**tags, F_NUMBER: 8.0}).exposure
+    assert exposure == Exposure(f_number=8.0, iso=iso)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0.0, -1.0, 1e9, UNKNOWN, IFDRational(5, 0), "fast", (1.0, 2.0)],
+    ids=["0", "negative", "years", "0/0", "5/0", "text", "two"],
+)
+@pytest.mark.parametrize("tag", [SECONDS, F_NUMBER, FOCAL])
+def test_an_exposure_that_cannot_be_is_none(tag: int, value: Any) -> None:
+    assert photo(taken={tag: value}).exposure is None
 
 
 # --- where ------------------------------------------------------------------------------------

@@ -15,11 +15,14 @@
  * @property {string|null} taken_at
  * @property {string} uploaded_at
  * @property {string} camera
+ * @property {string} lens
+ * @property {Exposure|null} exposure
  * @property {{lat: number, lon: number}|null} location
  * @property {string} url
  * @property {string|null} thumbnail_url
  * @property {number} [score]
  *
+ * @typedef {{seconds: number|null, f_number: number|null, iso: number|null, focal_mm: number|null}} Exposure
  * @typedef {{items: Image[], next_cursor: string|null, total?: number|null}} Page
  * @typedef {{images: Record<string, number>, queue: {waiting: number, in_flight: number}, dead_letters?: {waiting: number}}} Stats
  * @typedef {{id: string, key: string, name: string, url: string, post: {url: string, fields: Record<string, string>}}} Place

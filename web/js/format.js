@@ -33,6 +33,16 @@ export function formatDate(iso, timeZone) {
   return Number.isNaN(date.getTime()) ? iso : date.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short", timeZone });
 }
 
+/**
+ * As photographers say it: 1/250 s · f/2.8 · ISO 100 · 50 mm.
+ * @param {import("./api.js").Exposure} exposure
+ */
+export function formatExposure({ seconds, f_number, iso, focal_mm }) {
+  const short = (/** @type {number} */ value) => value.toLocaleString("en", { maximumFractionDigits: 1, useGrouping: false });
+  const time = (/** @type {number} */ value) => (value < 0.3 ? `1/${Math.round(1 / value)} s` : `${short(value)} s`);
+  return [seconds && time(seconds), f_number && `f/${short(f_number)}`, iso && texts.iso(iso), focal_mm && `${short(focal_mm)} mm`].filter(Boolean).join(" · ");
+}
+
 /** @param {{lat: number, lon: number}} place */
 export function formatLocation({ lat, lon }) {
   const side = (/** @type {number} */ value, /** @type {string} */ plus, /** @type {string} */ minus) => `${Math.abs(value).toFixed(4)}° ${value < 0 ? minus : plus}`;

@@ -91,10 +91,11 @@ export const texts = {
   unnamed: "Unnamed image",
   position: (/** @type {number} */ i, /** @type {number} */ n) => `${count(i)} of ${count(n)}`,
   facts: {
-    size: "Size", file: "File", taken: "Taken", uploaded: "Uploaded", camera: "Camera",
+    size: "Size", file: "File", taken: "Taken", uploaded: "Uploaded", camera: "Camera", lens: "Lens", exposure: "Exposure",
     collection: "Collection", location: "Location", score: "Score", state: "State",
   },
   pixels: (/** @type {number} */ w, /** @type {number} */ h) => `${count(w)} × ${count(h)} px`,
+  iso: (/** @type {number} */ n) => `ISO ${n}`,
   onMap: (/** @type {string} */ where) => `${where}, on OpenStreetMap`,
 
   rejectedTitle: "Rejected files",

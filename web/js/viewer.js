@@ -1,7 +1,7 @@
 /** The larger view of one image: a modal dialog over the grid. */
 import { announce } from "./announce.js";
 import { button, el, icon } from "./dom.js";
-import { downloadUrl, formatBytes, formatDate, formatLocation, formatTaken, mapUrl, nameOf, safeUrl } from "./format.js";
+import { downloadUrl, formatBytes, formatDate, formatExposure, formatLocation, formatTaken, mapUrl, nameOf, safeUrl } from "./format.js";
 import { texts } from "./texts.js";
 
 /**
@@ -139,6 +139,8 @@ export class Viewer {
       [names.taken, image.taken_at && formatTaken(image.taken_at)],
       [names.uploaded, image.uploaded_at && formatDate(image.uploaded_at)],
       [names.camera, image.camera],
+      [names.lens, image.lens],
+      [names.exposure, image.exposure && formatExposure(image.exposure)],
       [names.collection, image.collection],
       [names.location, map],
       [names.score, image.score !== undefined && image.score !== null && image.score.toFixed(3)],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from datetime import datetime
 from typing import Any
 
 from chalicelib.index.base import Summary
 from chalicelib.index.times import micros, recency
-from chalicelib.records import Filters, ImageRecord, Location, State
+from chalicelib.records import Exposure, Filters, ImageRecord, Location, State
 
 Document = dict[str, Any]
 Query = dict[str, Any]
@@ -34,6 +34,8 @@ def to_document(record: ImageRecord) -> Document:
             document[name] = document[name].isoformat()
     if record.location is not None:
         document["location"] = {"lat": record.location.lat, "lon": record.location.lon}
+    if record.exposure is not None:
+        document["exposure"] = asdict(record.exposure)
     document["recency"] = recency(record.uploaded_at)
     document["indexed"] = micros(record.indexed_at)
     if record.date is not None:
@@ -52,6 +54,8 @@ def from_document(source: Document) -> ImageRecord:
             values[name] = datetime.fromisoformat(values[name])
     if "location" in values:
         values["location"] = Location(**values["location"])
+    if "exposure" in values:
+        values["exposure"] = Exposure(**values["exposure"])
     return ImageRecord(**values)
 
 

@@ -17,7 +17,7 @@ from chalicelib.log import SERVICE
 
 logger = Logger(service=SERVICE, child=True)
 
-SCHEMA = 1
+SCHEMA = 2
 """Counts changes that an existing index cannot follow; kept in its mapping."""
 
 M = 16
@@ -99,6 +99,8 @@ def mappings(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
             "location": {"type": "geo_point"},
             **dict.fromkeys(("bucket", "key", "name", "etag", "version_id", "sha256"), kept),
             **dict.fromkeys(("perceptual_hash", "text", "model", "form", "thumbnail_key"), kept),
+            "lens": kept,
+            "exposure": {"type": "object", "enabled": False},
             **dict.fromkeys(("reason", "taken_at", "uploaded_at", "indexed_at"), kept),
             **dict.fromkeys(("bytes", "decoder_version"), number | {"index": False}),
             "vector": _vector(dim, shape),
