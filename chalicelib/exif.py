@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from chalicelib.records import Exposure, Location
+from chalicelib.facts import Exposure, Location
 
 
 def read(opened: Image.Image) -> Image.Exif | None:

@@ -20,7 +20,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from chalicelib import exif
 from chalicelib.config import MAX_PIXELS
 from chalicelib.errors import Permanent, TooLarge, UnreadableImage
-from chalicelib.records import Exposure, Location
+from chalicelib.facts import Exposure, Location
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
@@ -19,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from chalicelib.facts import Exposure, Location
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -31,8 +32,6 @@ STATES: tuple[State, ...] = ("ready", "rejected", "archived", "deleted")
 Format = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif", "avif"]
 
 Orientation = Literal["landscape", "portrait", "square"]
-
-EARTH_RADIUS_KM = 6371.0087714
 
 MAX_RANKED = 1000
 """A search ranks at most this many images; paging walks that one set."""
@@ -51,35 +50,6 @@ def collection_of(key: str) -> str:
     """The collection a key belongs to: its first path part, or "" for a key at the top."""
     head, slash, _ = key.partition("/")
     return head if slash else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where a photo was taken, in degrees (WGS 84)."""
-
-    lat: float
-    lon: float
-
-    def km_to(self, lat: float, lon: float) -> float:
-        """The great-circle distance, by the haversine formula on a sphere of the Earth's mean
-        radius (IUGG: 6,371.0088 km), which is how OpenSearch measures an arc."""
-        here, there = math.radians(self.lat), math.radians(lat)
-        across = math.sin((there - here) / 2) ** 2
-        along = math.sin(math.radians(lon - self.lon) / 2) ** 2
-        part = min(1.0, across + math.cos(here) * math.cos(there) * along)
-        return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(part))
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """How the light came in: `seconds` of it, through an opening of f/`f_number`, at the
-    sensitivity `iso`, by a lens of `focal_mm` millimetres (as it is, not as 35 mm film would
-    have it). None where the camera did not say."""
-
-    seconds: float | None = None
-    f_number: float | None = None
-    iso: int | None = None
-    focal_mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.decoding.process import Child, ChildLost, Limits, making_sense
 from chalicelib.errors import DecoderUnavailable, Permanent, TooLarge, UnreadableImage
+from chalicelib.facts import Exposure, Location
 from chalicelib.gate import Gate
-from chalicelib.records import Exposure, Location
 
 if TYPE_CHECKING:
     import numpy as np

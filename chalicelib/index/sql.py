@@ -10,8 +10,9 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
+from chalicelib.facts import EARTH_RADIUS_KM, Exposure, Location
 from chalicelib.index.times import micros, recency
-from chalicelib.records import EARTH_RADIUS_KM, Exposure, Filters, ImageRecord, Location, Near
+from chalicelib.records import Filters, ImageRecord, Near
 
 SCHEMA = 3
 """Written into each file. Files of `OLD_SCHEMAS` are brought up to it, others are refused."""

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from index_helpers import DIM, later, name_of, put, ready, search_ids
 
+from chalicelib.facts import EARTH_RADIUS_KM, Location
 from chalicelib.index import embedded as module
 from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.index.memory import MemoryIndex
-from chalicelib.records import EARTH_RADIUS_KM, Filters, Location, Near
+from chalicelib.records import Filters, Near
 
 LATS = st.floats(-90, 90) | st.sampled_from([90.0, -90.0, 0.0, 89.9999, -89.9999])
 LONS = st.floats(-180, 180) | st.sampled_from([180.0, -180.0, 0.0, 179.9999, -179.9999])

@@ -31,11 +31,12 @@ from index_helpers import (
 )
 
 from chalicelib.errors import ConfigurationError, IndexUnavailable
+from chalicelib.facts import Location
 from chalicelib.index import sql
 from chalicelib.index.base import Write
 from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.index.memory import MemoryIndex
-from chalicelib.records import Filters, ImageRecord, Location, Near
+from chalicelib.records import Filters, ImageRecord, Near
 
 SCHEMA_1 = """
 CREATE TABLE meta (

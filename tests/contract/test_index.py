@@ -27,8 +27,9 @@ from index_helpers import (
 )
 
 from chalicelib.errors import InvalidRequest
+from chalicelib.facts import Exposure, Location
 from chalicelib.index.base import Index, Listing, Write
-from chalicelib.records import STATES, Exposure, Filters, ImageRecord, Location
+from chalicelib.records import STATES, Filters, ImageRecord
 
 
 def full_record() -> ImageRecord:

@@ -23,8 +23,9 @@ from index_helpers import (
     true_facets,
 )
 
+from chalicelib.facts import Location
 from chalicelib.index.base import Index
-from chalicelib.records import MAX_FILTER_PARTS, Filters, ImageRecord, Location, State
+from chalicelib.records import MAX_FILTER_PARTS, Filters, ImageRecord, State
 
 
 def assert_admitted(index: Index, filters: Filters, expected: set[str]) -> None:

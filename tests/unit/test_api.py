@@ -18,11 +18,12 @@ import app as routes
 from chalicelib import __version__, api, errors, wiring
 from chalicelib.config import Settings
 from chalicelib.errors import IndexUnavailable, IntellisenseError, QueueUnavailable
+from chalicelib.facts import Exposure, Location
 from chalicelib.index.base import Write
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.library import Library
 from chalicelib.queue import Depth
-from chalicelib.records import Exposure, Location, image_id
+from chalicelib.records import image_id
 from chalicelib.search import Search
 from chalicelib.uploads import MAX_BASE64, Uploads
 from tests.fakes.encoding import DIM, FakeDecoders

@@ -14,8 +14,8 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from chalicelib import images
+from chalicelib.facts import Exposure, Location
 from chalicelib.images import Picture
-from chalicelib.records import Exposure, Location
 from tests.unit.heic import heic
 from tests.unit.pictures import encoded, exif, quarters
 

@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from chalicelib.facts import EARTH_RADIUS_KM, Location
 from chalicelib.records import (
-    EARTH_RADIUS_KM,
     MAX_FILTER_DEPTH,
     MAX_FILTER_PARTS,
     Filters,
     ImageRecord,
-    Location,
     SearchRequest,
 )
 

@@ -16,6 +16,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.config",
         "chalicelib.deadline",
         "chalicelib.errors",
+        "chalicelib.facts",
         "chalicelib.gate",
         "chalicelib.log",
         "chalicelib.overlap",

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from chalicelib.errors import Permanent
+from chalicelib.facts import Location
 from chalicelib.index.base import Refused, Write, WriteResult
 from chalicelib.index.memory import MemoryIndex
-from chalicelib.records import ImageRecord, Location, image_id
+from chalicelib.records import ImageRecord, image_id
 from chalicelib.storage import image_metadata
 from chalicelib.verdicts import refused_record
 from tests.fakes.encoding import DIM

@@ -6,9 +6,10 @@ from dataclasses import MISSING, asdict, fields
 from datetime import datetime
 from typing import Any
 
+from chalicelib.facts import Exposure, Location
 from chalicelib.index.base import Summary
 from chalicelib.index.times import micros, recency
-from chalicelib.records import Exposure, Filters, ImageRecord, Location, State
+from chalicelib.records import Filters, ImageRecord, State
 
 Document = dict[str, Any]
 Query = dict[str, Any]
