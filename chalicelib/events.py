@@ -1,8 +1,9 @@
 """SQS message body → the objects it is about. The only room that knows the shapes of S3 events.
 
 An event only says "look at this object"; its name, order and number mean nothing here.
-Shapes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-and https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+Shapes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html,
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html, and around either the
+envelope of https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """
 
 from __future__ import annotations
@@ -34,26 +35,39 @@ def object_changes(body: str) -> list[ObjectChange]:
 
     Raises `InvalidRequest` for anything that is not an S3 event.
     """
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The message is not JSON.") from error
-    if not isinstance(message, dict):
-        raise InvalidRequest("The message is not an S3 event.")
+    message = _parsed(body)
+    if message.get("Type") == "Notification" and "Message" in message:
+        # A topic between bucket and queue, without raw delivery.
+        message = _parsed(message["Message"])
     if message.get("Event") == "s3:TestEvent":
         return []
+    if message.get("Type") == "SubscriptionConfirmation":
+        raise InvalidRequest("A topic asks for its subscription to be confirmed.")
     try:
         if "detail" in message:
             return [_from_eventbridge(message)]
         return [_from_notification(record) for record in message["Records"]]
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("The S3 event names an object whose key is not UTF-8.") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidRequest("The message is not an S3 event.") from error
 
 
+def _parsed(text: object) -> dict[str, Any]:
+    try:
+        message = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("The message is not JSON.") from error
+    if not isinstance(message, dict):
+        raise InvalidRequest("The message is not an S3 event.")
+    return message
+
+
 def _from_notification(record: dict[str, Any]) -> ObjectChange:
-    """Keys come URL-encoded, with "+" for a space."""
+    """Keys come URL-encoded, with "+" for a space. One that is not UTF-8 inside must not be read
+    as the key of another object."""
     about = record["s3"]
-    key = unquote_plus(about["object"]["key"])
+    key = unquote_plus(about["object"]["key"], errors="strict")
     return _change(about["bucket"]["name"], key, record.get("eventTime"))
 
 

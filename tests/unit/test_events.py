@@ -32,6 +32,11 @@ def notification(key: object, bucket: object = "photos", name: str = "ObjectCrea
     return json.dumps(message)
 
 
+def enveloped(message: object) -> str:
+    """As a topic hands it on."""
+    return json.dumps(json.loads(recorded("sns_notification")) | {"Message": message})
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -42,7 +47,17 @@ def notification(key: object, bucket: object = "photos", name: str = "ObjectCrea
         "delete",
         "delete_marker_created",
         "lifecycle_expiration_delete",
+        "lifecycle_expiration_delete_marker_created",
+        "lifecycle_transition",
+        "object_restore_post",
         "object_restore_completed",
+        "object_restore_delete",
+        "object_tagging_put",
+        "object_tagging_delete",
+        "object_acl_put",
+        "intelligent_tiering",
+        "replication_failed",
+        "sns_notification",
     ],
 )
 def test_every_kind_of_notification_says_look_at_this_key(name: str) -> None:
@@ -51,7 +66,23 @@ def test_every_kind_of_notification_says_look_at_this_key(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["eventbridge_created", "eventbridge_deleted"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "eventbridge_created",
+        "eventbridge_deleted",
+        "eventbridge_lifecycle_expired",
+        "eventbridge_restore_initiated",
+        "eventbridge_restore_completed",
+        "eventbridge_restore_expired",
+        "eventbridge_storage_class_changed",
+        "eventbridge_access_tier_changed",
+        "eventbridge_acl_updated",
+        "eventbridge_tags_added",
+        "eventbridge_tags_deleted",
+        "sns_eventbridge",
+    ],
+)
 def test_eventbridge_gives_keys_as_they_are(name: str) -> None:
     assert object_changes(recorded(name)) == [
         ObjectChange("photos", "holiday/01k2j3/beach at noon + 100%.jpg")
@@ -88,16 +119,29 @@ def test_an_event_without_a_time_is_as_good_as_any(time: object) -> None:
     assert len({untold, told}) == 1
 
 
-def test_a_message_may_hold_several_records() -> None:
-    assert object_changes(recorded("several_records")) == [
+def test_every_recorded_message_is_tested_here() -> None:
+    asked = Path(__file__).read_text()
+    assert [f.stem for f in RECORDED.iterdir() if f'"{f.stem}"' not in asked] == []
+
+
+@pytest.mark.parametrize("name", ["several_records", "sns_several_records"])
+def test_a_message_may_hold_several_records(name: str) -> None:
+    assert object_changes(recorded(name)) == [
         ObjectChange("photos", "a/1.jpg"),
         ObjectChange("photos", "a/2.jpg"),
         ObjectChange("photos", "a/1.jpg"),
     ]
 
 
-def test_the_test_event_is_about_nothing() -> None:
-    assert object_changes(recorded("test_event")) == []
+@pytest.mark.parametrize("name", ["test_event", "sns_test_event"])
+def test_the_test_event_is_about_nothing(name: str) -> None:
+    assert object_changes(recorded(name)) == []
+
+
+def test_the_time_of_an_event_comes_through_a_topic() -> None:
+    assert [c.at for c in object_changes(recorded("sns_notification"))] == [
+        datetime(2026, 3, 14, 9, 26, 53, 589000, tzinfo=timezone.utc)
+    ]
 
 
 def test_the_name_of_an_event_means_nothing() -> None:
@@ -132,6 +176,8 @@ def test_keys_of_every_kind_come_out_as_they_are_in_the_bucket(name: str) -> Non
     event = json.loads(recorded("eventbridge_created"))
     event["detail"]["object"]["key"] = key
     assert object_changes(json.dumps(event)) == [ObjectChange("photos", key)]
+    for message in (notification(quote_plus(key)), json.dumps(event)):
+        assert object_changes(enveloped(message)) == [ObjectChange("photos", key)]
 
 
 def test_composed_and_decomposed_letters_stay_two_keys() -> None:
@@ -179,6 +225,14 @@ GARBAGE: dict[str, str] = {
         {"Records": [*json.loads(recorded("put"))["Records"], {}]}
     ),
     "another service's": '{"Type": "Notification", "Message": "hello"}',
+    "a topic's own words": recorded("sns_subscription_confirmation"),
+    "an envelope of nothing": enveloped(""),
+    "an envelope of null": enveloped(None),
+    "an envelope of an object": enveloped({"Records": []}),
+    "an envelope of an envelope": enveloped(recorded("sns_notification")),
+    "an envelope of deep brackets": enveloped("[" * 100_000),
+    "bytes that are not UTF-8": notification("a%ff.jpg"),
+    "Latin-1": notification("M%FCnchen.jpg"),
     "deep brackets": "[" * 100_000,
     "deep objects": '{"a":' * 100_000,
 }
@@ -209,10 +263,11 @@ _JSON: st.SearchStrategy[Any] = st.recursive(
 
 @given(_JSON.map(json.dumps) | st.text(max_size=50))
 def test_any_message_is_read_or_refused_and_nothing_else(body: str) -> None:
-    try:
-        changes = object_changes(body)
-    except InvalidRequest:
-        return
-    for change in changes:
-        assert change.key.encode()
-        assert change.bucket.encode()
+    for message in (body, enveloped(body)):
+        try:
+            changes = object_changes(message)
+        except InvalidRequest:
+            continue
+        for change in changes:
+            assert change.key.encode()
+            assert change.bucket.encode()
