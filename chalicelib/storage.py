@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from chalicelib.errors import StorageUnavailable
+from chalicelib.s3errors import broken_off, explained
 
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _UNCHANGED = {"304", "NotModified", "PreconditionFailed"}
+
+_NO_ANSWER = (BotoCoreError, HTTPError, OSError)
+"""What breaks off on the way, while a body is read too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,13 @@ class Unchanged:
 Look = Fetched | Oversized | Archived | Missing | Unchanged
 
 
+def is_folder(key: str, size: int) -> bool:
+    """Whether this is how consoles draw an empty folder
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-folders.html). Here that is no
+    object: a `Bucket` neither lists nor finds it."""
+    return size == 0 and key.endswith("/")
+
+
 @dataclass(frozen=True, slots=True)
 class ListedObject:
     """One row of a bucket listing; `size` in bytes."""
@@ -79,7 +92,8 @@ def _nothing(_size: int) -> None:
 
 
 class Bucket(Protocol):
-    """One bucket. `tests/contract/test_bucket.py` holds each kind to it.
+    """One bucket, without its empty folders (`is_folder`). `tests/contract/test_bucket.py` holds
+    each kind to it.
 
     Every method raises `StorageUnavailable` when the store does not answer, or refuses.
     """
@@ -168,7 +182,11 @@ class S3Bucket:
         try:
             response = self._client.get_object(Bucket=self._name, Key=key, **condition)
             info = _info(key, response)
-            with response["Body"] as body:
+            # Entered by itself, a body of botocore's gives what is below it, where neither its
+            # length nor its checksum is looked at.
+            with closing(response["Body"]) as body:
+                if is_folder(key, info.size):
+                    return Missing()
                 if info.size > max_bytes:
                     return Oversized(info)
                 before_read(info.size)
@@ -182,17 +200,18 @@ class S3Bucket:
             if code == "InvalidObjectState":
                 return self._archived(key)
             raise self._unavailable(error) from error
-        except (BotoCoreError, OSError) as error:
+        except _NO_ANSWER as error:
             raise self._unavailable(error) from error
 
     def _archived(self, key: str) -> Look:
         try:
-            return Archived(_info(key, self._client.head_object(Bucket=self._name, Key=key)))
+            info = _info(key, self._client.head_object(Bucket=self._name, Key=key))
+            return Missing() if is_folder(key, info.size) else Archived(info)
         except ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:
                 return Missing()
             raise self._unavailable(error) from error
-        except (BotoCoreError, OSError) as error:
+        except _NO_ANSWER as error:
             raise self._unavailable(error) from error
 
     def put(
@@ -210,9 +229,11 @@ class S3Bucket:
             lister = self._client.get_paginator("list_objects_v2")
             for page in lister.paginate(Bucket=self._name, Prefix=prefix):
                 for row in page.get("Contents", []):
+                    if is_folder(row["Key"], row["Size"]):
+                        continue
                     etag = row["ETag"].strip('"')
                     yield ListedObject(row["Key"], etag, row["Size"], row["LastModified"])
-        except (ClientError, BotoCoreError, OSError) as error:
+        except (ClientError, *_NO_ANSWER) as error:
             raise self._unavailable(error) from error
 
     def presign_get(self, key: str, seconds: int, *, save_as: str = "") -> str:
@@ -248,14 +269,14 @@ class S3Bucket:
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
             return getattr(self._client, operation)(Bucket=self._name, **arguments)
-        except (ClientError, BotoCoreError, OSError) as error:
+        except (ClientError, *_NO_ANSWER) as error:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> StorageUnavailable:
         if isinstance(error, ClientError):
-            code = error.response["Error"]["Code"]
-            return StorageUnavailable(f"S3 answered {code} for bucket {self._name}.")
-        return StorageUnavailable(f"S3 did not answer ({type(error).__name__}).")
+            said = error.response["Error"]
+            return StorageUnavailable(explained(said["Code"], said.get("Message", ""), self._name))
+        return StorageUnavailable(broken_off(type(error).__name__, self._name))
 
 
 def _info(key: str, response: dict[str, Any]) -> ObjectInfo:
@@ -267,6 +288,6 @@ def _info(key: str, response: dict[str, Any]) -> ObjectInfo:
         size=response["ContentLength"],
         uploaded_at=response["LastModified"],
         version_id="" if version == "null" else version,
-        name=unquote(metadata.get("name", "")) or key.rsplit("/", 1)[-1],
+        name=unquote(metadata.get("name", "")) or key.rstrip("/").rsplit("/", 1)[-1] or key,
         owner=unquote(metadata.get("owner", "")),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlparse
 
 import boto3
@@ -15,6 +17,7 @@ from chalicelib import wiring
 from chalicelib.config import Settings
 from chalicelib.errors import StorageUnavailable
 from chalicelib.storage import (
+    Archived,
     Bucket,
     Fetched,
     Missing,
@@ -31,7 +34,10 @@ KEYS = [
     "bücher/日本語/🦊.jpg",
     "../up/./x.jpg",
     "/leading.jpg",
-    "k" * 1000 + ".jpg",
+    "//twice//",
+    "Mu\u0308nchen/NFD.jpg",
+    "k" * 1020 + ".jpg",
+    "🌞" * 255 + ".jpg",
 ]
 
 
@@ -159,6 +165,147 @@ def test_deleting_is_harmless_when_there_is_nothing(bucket: Bucket) -> None:
     bucket.delete("x")
     bucket.delete("x")
     assert bucket.look("x", max_bytes=1) == Missing()
+
+
+@pytest.mark.parametrize("key", ["folder/", "a/b c/", "/"])
+def test_an_empty_folder_is_no_object(bucket: Bucket, key: str) -> None:
+    bucket.put(key, b"", "application/x-directory")
+    bucket.put("empty.jpg", b"", "image/jpeg")
+    assert bucket.look(key, max_bytes=10) == Missing()
+    assert [row.key for row in bucket.list()] == ["empty.jpg"]
+    assert fetched(bucket, "empty.jpg").data == b""
+
+
+def test_what_is_not_empty_is_an_object_whatever_its_key_ends_with(bucket: Bucket) -> None:
+    bucket.put("a/folder/", b"bytes", "image/jpeg")
+    assert fetched(bucket, "a/folder/").info.name == "folder"
+    assert [row.key for row in bucket.list()] == ["a/folder/"]
+    bucket.put("/", b"bytes", "image/jpeg")
+    assert fetched(bucket, "/").info.name == "/"
+
+
+# --- versions and archives ------------------------------------------------------------------------
+
+
+@dataclass
+class Keeping:
+    """A bucket that keeps versions, and what its owner may do past `Bucket`."""
+
+    bucket: Bucket
+    client: Any = None
+
+    def newest(self, key: str) -> str:
+        """The version that is there now, of the object or of its deletion."""
+        if isinstance(self.bucket, MemoryBucket):
+            return self.bucket.versions[key][-1].version_id
+        answer = self.client.list_object_versions(Bucket=self.bucket.name, Prefix=key)
+        rows = answer.get("Versions", []) + answer.get("DeleteMarkers", [])
+        return str(next(r["VersionId"] for r in rows if r["Key"] == key and r["IsLatest"]))
+
+    def delete_version(self, key: str, version: str) -> None:
+        if isinstance(self.bucket, MemoryBucket):
+            self.bucket.delete_version(key, version)
+        else:
+            self.client.delete_object(Bucket=self.bucket.name, Key=key, VersionId=version)
+
+    def archive(self, key: str) -> None:
+        if isinstance(self.bucket, MemoryBucket):
+            self.bucket.archived.add(key)
+        else:
+            same = {"Bucket": self.bucket.name, "Key": key}
+            self.client.copy_object(**same, CopySource=same, StorageClass="DEEP_ARCHIVE")
+
+    def restore(self, key: str) -> None:
+        if isinstance(self.bucket, MemoryBucket):
+            self.bucket.archived.discard(key)
+        else:
+            self.client.restore_object(Bucket=self.bucket.name, Key=key, RestoreRequest={"Days": 1})
+
+
+@pytest.fixture(params=["s3", "memory"])
+def keeping(request: pytest.FixtureRequest) -> Keeping:
+    if request.param == "memory":
+        return Keeping(MemoryBucket(versioned=True))
+    s3: S3Bucket = request.getfixturevalue("s3")
+    s3._client.put_bucket_versioning(Bucket=s3.name, VersioningConfiguration={"Status": "Enabled"})
+    return Keeping(s3, s3._client)
+
+
+def test_the_newest_version_is_what_is_there(keeping: Keeping) -> None:
+    bucket = keeping.bucket
+    bucket.put("x", b"one", "image/png")
+    bucket.put("x", b"two", "image/png")
+    look = fetched(bucket, "x")
+    assert look.data == b"two"
+    assert look.info.version_id == keeping.newest("x") != ""
+    assert [(row.key, row.etag) for row in bucket.list()] == [("x", look.info.etag)]
+
+
+def test_without_versions_there_is_no_version_id(bucket: Bucket) -> None:
+    bucket.put("x", b"one", "image/png")
+    assert fetched(bucket, "x").info.version_id == ""
+
+
+def test_a_delete_marker_hides_the_object_and_its_removal_brings_it_back(
+    keeping: Keeping,
+) -> None:
+    bucket = keeping.bucket
+    bucket.put("x", b"one", "image/png")
+    version = keeping.newest("x")
+    bucket.delete("x")
+    assert bucket.look("x", max_bytes=100) == Missing()
+    assert bucket.look("x", known_etag="0" * 32, max_bytes=100) == Missing()
+    assert list(bucket.list()) == []
+    marker = keeping.newest("x")
+    assert marker != version
+    keeping.delete_version("x", marker)
+    look = fetched(bucket, "x")
+    assert (look.data, look.info.version_id) == (b"one", version)
+
+
+def test_the_deletion_of_an_old_version_changes_nothing(keeping: Keeping) -> None:
+    bucket = keeping.bucket
+    bucket.put("x", b"one", "image/png")
+    old = keeping.newest("x")
+    bucket.put("x", b"two", "image/png")
+    keeping.delete_version("x", old)
+    assert fetched(bucket, "x").data == b"two"
+
+
+def test_the_deletion_of_the_newest_version_brings_the_one_before(keeping: Keeping) -> None:
+    bucket = keeping.bucket
+    bucket.put("x", b"one", "image/png")
+    bucket.put("x", b"two", "image/png")
+    keeping.delete_version("x", keeping.newest("x"))
+    assert fetched(bucket, "x").data == b"one"
+    keeping.delete_version("x", keeping.newest("x"))
+    assert bucket.look("x", max_bytes=100) == Missing()
+
+
+def test_an_archived_object_is_there_but_cannot_be_read_before_it_is_restored(
+    keeping: Keeping,
+) -> None:
+    bucket = keeping.bucket
+    bucket.put("x", b"one", "image/png", {"name": "Eins.png"})
+    etag = fetched(bucket, "x").info.etag
+    keeping.archive("x")
+    look = bucket.look("x", max_bytes=100)
+    assert isinstance(look, Archived)
+    assert (look.info.etag, look.info.size, look.info.name) == (etag, 3, "Eins.png")
+    assert [row.key for row in bucket.list()] == ["x"]
+    keeping.restore("x")
+    assert fetched(bucket, "x").data == b"one"
+
+
+def test_an_archived_object_that_is_overwritten_can_be_read(keeping: Keeping) -> None:
+    bucket = keeping.bucket
+    bucket.put("x", b"one", "image/png")
+    keeping.archive("x")
+    bucket.put("x", b"two", "image/png")
+    assert fetched(bucket, "x").data == b"two"
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
 
 
 def test_a_bucket_that_is_there_passes_its_check(bucket: Bucket) -> None:

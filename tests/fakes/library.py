@@ -58,7 +58,8 @@ class FakeLibrary:
             elif record.etag != listed.etag:
                 wrong.append(f"{listed.key} has an old record")
         live = [r.key for r in records.values() if r.state != "deleted"]
-        gone = [key for key in live if key not in self.bucket.objects]
+        there = {listed.key for listed in self.bucket.list()}
+        gone = [key for key in live if key not in there]
         wrong += [f"{key} is in the index, not in the bucket" for key in gone]
         named = {r.thumbnail_key for r in records.values() if r.thumbnail_key}
         kept = set(self.thumbnails.objects)

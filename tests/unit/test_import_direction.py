@@ -26,6 +26,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     (
         "chalicelib.clip",
         "chalicelib.decoding",
+        "chalicelib.s3errors",
         "chalicelib.storage",
         "chalicelib.queue",
         "chalicelib.index",
