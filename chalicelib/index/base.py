@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from chalicelib.records import Filters, Hit, ImageRecord, State
+from chalicelib.sharding import WHOLE, Shard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,9 +143,10 @@ class Index(Protocol):
     def facets(self) -> Facets:
         """Counted over all "ready" images."""
 
-    def scan(self) -> Iterator[Summary]:
-        """Every record, tombstones included, in no promised order, while writes may go on: what
-        was written before the call is there, what is written during it may be."""
+    def scan(self, shard: Shard = WHOLE) -> Iterator[Summary]:
+        """Every record whose id `shard` holds, once, tombstones included, in no promised order,
+        while writes may go on: what was written before the call is there, what is written during
+        it may be."""
 
     def purge(self, deleted_before: datetime) -> int:
         """Remove tombstones whose `indexed_at` is older; one that changes meanwhile stays.

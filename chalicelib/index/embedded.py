@@ -35,6 +35,7 @@ from chalicelib.index.ranking import best_page, page_behind
 from chalicelib.index.times import micros, recency
 from chalicelib.index.vectors import Snapshot, VectorCache
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+from chalicelib.sharding import WHOLE, Shard
 
 _MANY = 500
 _SCAN = 1000
@@ -149,20 +150,31 @@ class EmbeddedIndex:
                 known = self._facets = (seq, counted(map(Alike._make, groups)))
         return {facet: dict(values) for facet, values in known[1].items()}
 
-    def scan(self) -> Iterator[Summary]:
+    def scan(self, shard: Shard = WHOLE) -> Iterator[Summary]:
+        for bodies in self._walk() if shard == WHOLE else self._walk_shard(shard):
+            yield from map(sql.summary, bodies)
+
+    def _walk(self) -> Iterator[Iterator[str]]:
+        """Every body there is, in the order in which they lie in the file."""
         last = 0
-        while True:
-            with self._database.reading() as db:
-                rows = db.execute(
-                    "SELECT num, body FROM images WHERE num > ? ORDER BY num LIMIT ?",
-                    (last, _SCAN),
-                ).fetchall()
-            if not rows:
-                return
+        while rows := self._rows(
+            "SELECT num, body FROM images WHERE num > ? ORDER BY num LIMIT ?", (last, _SCAN)
+        ):
             last = rows[-1][0]
-            for _, body in rows:
-                record = sql.from_body(body)
-                yield Summary(*(getattr(record, name) for name in Summary._fields))
+            yield (body for _, body in rows)
+
+    def _walk_shard(self, shard: Shard) -> Iterator[Iterator[str]]:
+        last, end = shard.first, shard.end or "g"  # ids are hex digits
+        while rows := self._rows(
+            "SELECT id, body FROM images WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
+            (last, end, _SCAN),
+        ):
+            last = rows[-1][0]
+            yield (body for _, body in rows)
+
+    def _rows(self, query: str, values: Sequence[Any]) -> list[Any]:
+        with self._database.reading() as db:
+            return db.execute(query, values).fetchall()
 
     def purge(self, deleted_before: datetime) -> int:
         old = "state = 'deleted' AND indexed < ?"

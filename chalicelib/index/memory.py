@@ -23,6 +23,7 @@ from chalicelib.index.facets import Alike, counted
 from chalicelib.index.ranking import exact_scores
 from chalicelib.index.times import recency
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+from chalicelib.sharding import WHOLE, Shard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,9 +114,10 @@ class MemoryIndex:
     def facets(self) -> Facets:
         return _facets(h.record for h in self._everything() if h.record.state == "ready")
 
-    def scan(self) -> Iterator[Summary]:
+    def scan(self, shard: Shard = WHOLE) -> Iterator[Summary]:
         for held in self._everything():
-            yield Summary(*(getattr(held.record, name) for name in Summary._fields))
+            if shard.holds(held.record.id):
+                yield Summary(*(getattr(held.record, name) for name in Summary._fields))
 
     def purge(self, deleted_before: datetime) -> int:
         with self._lock:

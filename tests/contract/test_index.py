@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 
@@ -30,6 +31,7 @@ from chalicelib.errors import InvalidRequest
 from chalicelib.facts import Exposure, Location
 from chalicelib.index.base import Index, Listing, Write
 from chalicelib.records import STATES, Filters, ImageRecord
+from chalicelib.sharding import Shard
 
 
 def full_record() -> ImageRecord:
@@ -280,6 +282,30 @@ def test_scan_goes_on_while_records_are_written(index: Index) -> None:
         if number % 500 == 0:
             put(index, tombstone(number), ready(5000 + number))
     assert {name_of(n) for n in range(2500)} <= set(seen)
+    assert len(seen) == len(set(seen))
+
+
+def test_the_shards_of_a_scan_together_give_every_record_once(index: Index) -> None:
+    put(index, *(ready(n) for n in range(2500)), tombstone(3000))
+    everything = Counter(index.scan())
+    for count in (1, 2, 7):
+        shards = [Shard(number, count) for number in range(count)]
+        scans = [list(index.scan(shard)) for shard in shards]
+        for shard, scan in zip(shards, scans, strict=True):
+            assert all(shard.holds(summary.id) for summary in scan)
+            assert len(scan) > 2501 / count / 2
+        assert Counter(summary for scan in scans for summary in scan) == everything
+
+
+def test_a_shard_is_scanned_whole_while_records_are_written(index: Index) -> None:
+    put(index, *(ready(n) for n in range(3000)))
+    shard = Shard(1, 2)
+    seen = []
+    for number, summary in enumerate(index.scan(shard)):
+        seen.append(summary.id)
+        if number % 500 == 0:
+            put(index, tombstone(number), ready(5000 + number))
+    assert {name_of(n) for n in range(3000) if shard.holds(name_of(n))} <= set(seen)
     assert len(seen) == len(set(seen))
 
 

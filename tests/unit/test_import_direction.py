@@ -21,6 +21,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.log",
         "chalicelib.overlap",
         "chalicelib.records",
+        "chalicelib.sharding",
     ),
     ("chalicelib.events", "chalicelib.exif", "chalicelib.images", "chalicelib.cursors"),
     (
@@ -43,6 +44,10 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.search",
         "chalicelib.library",
         "chalicelib.reconcile",
+        "chalicelib.differences",
+        "chalicelib.packed",
+        "chalicelib.spool",
+        "chalicelib.sweeping",
     ),
     ("chalicelib.auth", "chalicelib.api", "chalicelib.wiring"),
     ("app", "container_embedder", "local"),

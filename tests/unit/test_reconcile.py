@@ -93,9 +93,10 @@ def test_rejected_files_are_tried_again_only_with_a_newer_decoder(library: FakeL
 def test_progress_is_told_from_nought_to_all(library: FakeLibrary) -> None:
     for n in range(7):
         library.put(f"{n}.png", b"picture %d" % n)
-    told: list[tuple[int, int]] = []
-    run(library, progress=lambda report: told.append((report.done, report.total)))
-    assert told == [(0, 7), (3, 7), (6, 7), (7, 7)]
+    told: list[tuple[str, int, int]] = []
+    run(library, progress=lambda r: told.append((r.stage, r.done, r.total)))
+    steps = [("repairing", done, 7) for done in (0, 3, 6, 7)]
+    assert told == [*steps, ("clearing", 7, 7), ("done", 7, 7)]
 
 
 class Waiting(FakeEncoder):

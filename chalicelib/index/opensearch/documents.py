@@ -10,6 +10,7 @@ from chalicelib.facts import Exposure, Location
 from chalicelib.index.base import Summary
 from chalicelib.index.times import micros, recency
 from chalicelib.records import Filters, ImageRecord, State
+from chalicelib.sharding import Shard
 
 Document = dict[str, Any]
 Query = dict[str, Any]
@@ -115,3 +116,10 @@ def leaving_out(admitted: Query | None, id: str | None) -> Query | None:
             "must_not": [{"term": {"id": id}}],
         }
     }
+
+
+def of_shard(shard: Shard) -> Query:
+    """The records whose ids `shard` holds."""
+    bounds = {"gte": shard.first or None, "lt": shard.end}
+    given = {name: border for name, border in bounds.items() if border is not None}
+    return {"range": {"id": given}} if given else {"match_all": {}}

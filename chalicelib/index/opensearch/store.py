@@ -29,6 +29,7 @@ from chalicelib.index.opensearch.documents import (
     filter_query,
     from_document,
     leaving_out,
+    of_shard,
     summary,
     to_document,
     with_states,
@@ -37,6 +38,7 @@ from chalicelib.index.opensearch.ranked import Ranked, ranked_set
 from chalicelib.index.opensearch.requests import MANY, SEARCH_PATIENCE_S, Requests
 from chalicelib.index.times import micros, recency
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+from chalicelib.sharding import WHOLE, Shard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -245,9 +247,9 @@ class OpenSearchIndex:
 
     # --- everything ---------------------------------------------------------------------------
 
-    def scan(self) -> Iterator[Summary]:
+    def scan(self, shard: Shard = WHOLE) -> Iterator[Summary]:
         self._ask.refresh()
-        for hits in self._ask.walk({"match_all": {}}, _SCAN, _source=list(Summary._fields)):
+        for hits in self._ask.walk(of_shard(shard), _SCAN, _source=list(Summary._fields)):
             yield from (summary(hit["_source"]) for hit in hits)
 
 
