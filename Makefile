@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
-.PHONY: help demo model opensearch test check fmt golden lock clean bench bench-index bench-clip
+.PHONY: help demo model opensearch test check fmt golden lock clean bench bench-ingest bench-index bench-clip
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -38,9 +38,11 @@ fmt: $(VENV)/dev.done  ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/dev.done  ## every figure the README quotes
-	@PYTHONPATH=. $(BIN)/python bench/one_machine.py
+bench: bench-ingest  ## every figure the README quotes that has no command of its own
 	@PYTHONPATH=. $(BIN)/python bench/index_embedded.py --n 10000 100000 250000
+
+bench-ingest: $(VENV)/dev.done  ## the one-machine stack beside the bare encoder; ARGS='--small 200 --model DIR'
+	@$(BIN)/python -m bench.ingest $(ARGS)
 
 N ?= 100000
 bench-index: $(VENV)/dev.done  ## OpenSearch beside the embedded index: speed, recall, size; N=1000000
