@@ -10,6 +10,7 @@ from chalice.app import Response
 
 from chalicelib import __version__, api
 from chalicelib.auth import Caller, identify
+from chalicelib.deadletters import Chosen, Discarded
 from chalicelib.errors import IntellisenseError, InvalidRequest, NotFound
 from chalicelib.library import MAX_IDS, ListRequest
 from chalicelib.log import SERVICE
@@ -17,6 +18,7 @@ from chalicelib.records import STATES, Filters, SearchRequest, image_id
 from chalicelib.uploads import ImageUpload, UploadsRequest
 
 if TYPE_CHECKING:
+    from chalicelib.deadletters import DeadLetters, Letter
     from chalicelib.records import ImageRecord
     from chalicelib.storage import Bucket
     from chalicelib.uploads import Place, Uploaded
@@ -224,8 +226,61 @@ def get_stats() -> dict[str, Any]:
     if known.queue:
         answer["queue"] = known.queue.depth()._asdict()
     if known.dead_letters:
-        answer["dead_letters"] = {"waiting": known.dead_letters.depth().waiting}
+        answer["dead_letters"] = {"waiting": known.dead_letters.count()}
     return answer
+
+
+@app.route("/dead-letters", methods=["GET"])
+@api.answers
+def get_dead_letters() -> dict[str, Any]:
+    caller()
+    query = app.query()
+    one = query.pop("id", "")
+    if query:
+        raise InvalidRequest("This route takes id.", field=min(query))
+    if one:
+        letter = dead_letters().get(one)
+        return {"items": [{**letter_json(letter), "body": letter.body}], "total": 1}
+    letters, total = dead_letters().list()
+    return {"items": [letter_json(letter) for letter in letters], "total": total}
+
+
+@app.route("/dead-letters/redrive", methods=["POST"])
+@api.answers
+def post_redrive() -> dict[str, Any]:
+    caller()
+    request = api.parse_body(Chosen, app.serving())
+    done = dead_letters().redrive(request.id)
+    return {"redriven": done.letters, "more": done.more}
+
+
+@app.route("/dead-letters/discard", methods=["POST"])
+@api.answers
+def post_discard() -> dict[str, Any]:
+    owner = caller().owner
+    request = api.parse_body(Discarded, app.serving())
+    done = dead_letters().discard(request.reason, request.id, by=owner)
+    return {"discarded": done.letters, "more": done.more}
+
+
+def dead_letters() -> DeadLetters:
+    known = services().dead_letters
+    if known is None:
+        raise NotFound("No dead-letter queue is configured; set IMAGES_DEAD_LETTER_QUEUE_URL.")
+    return known
+
+
+def letter_json(letter: Letter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "came_at": letter.came_at.isoformat(timespec="seconds"),
+        "receives": letter.receives,
+        "keys": letter.keys,
+        "more_keys": letter.more_keys,
+        "code": letter.code,
+        "error": letter.error,
+        "message_id": letter.message_id,
+    }
 
 
 @app.route("/health", methods=["GET"])

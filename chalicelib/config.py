@@ -27,6 +27,8 @@ class Settings:
     thumbnails_bucket: str
     queue_url: str = ""
     dead_letter_queue_url: str = ""
+    max_receives: int = 5
+    """How often the ingest queue gives out a message: its redrive policy's maxReceiveCount."""
     region: str = ""
     endpoint: str = ""
     """Address of an S3- and SQS-compatible server in place of AWS."""

@@ -13,13 +13,14 @@ from botocore.exceptions import BotoCoreError
 
 from chalicelib.clip import Clip, load_clip
 from chalicelib.config import Settings
+from chalicelib.deadletters import DeadLetters
 from chalicelib.decoding import DecoderPool, Limits
 from chalicelib.errors import ConfigurationError
 from chalicelib.index import naming
 from chalicelib.index.base import Index, Shelf
 from chalicelib.ingest import Ingest
 from chalicelib.library import Library
-from chalicelib.queue import Queue
+from chalicelib.queue import Queue, SqsQueue
 from chalicelib.search import Search
 from chalicelib.storage import S3Bucket
 from chalicelib.uploads import Uploads
@@ -37,7 +38,7 @@ class Services:
     bucket: S3Bucket
     thumbnails: S3Bucket
     queue: Queue | None
-    dead_letters: Queue | None
+    dead_letters: DeadLetters | None
     index: Index
     clip: Clip
     decoders: DecoderPool
@@ -86,10 +87,8 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         settings=settings,
         bucket=bucket,
         thumbnails=thumbnails,
-        queue=Queue(sqs, settings.queue_url) if settings.queue_url else None,
-        dead_letters=Queue(sqs, settings.dead_letter_queue_url)
-        if settings.dead_letter_queue_url
-        else None,
+        queue=_queue(settings.queue_url, sqs),
+        dead_letters=dead_letters_of(settings, sqs),
         index=index,
         clip=clip,
         decoders=decoders,
@@ -102,6 +101,19 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
             bucket=bucket, max_bytes=settings.max_bytes, seconds=settings.presign_seconds
         ),
     )
+
+
+def dead_letters_of(settings: Settings, sqs: Any = None) -> DeadLetters | None:
+    """Needs neither model nor index: it can say that these are what is missing."""
+    if not settings.dead_letter_queue_url:
+        return None
+    sqs = sqs or client("sqs", settings)
+    ingest = _queue(settings.queue_url, sqs)
+    return DeadLetters(SqsQueue(sqs, settings.dead_letter_queue_url), ingest)
+
+
+def _queue(url: str, sqs: Any) -> Queue | None:
+    return SqsQueue(sqs, url) if url else None
 
 
 def clip_of(settings: Settings) -> Clip:

@@ -1,73 +1,207 @@
 """SQS → ingest. Answers which messages to try again (`ReportBatchItemFailures`).
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html: an id that is empty
-or unknown fails the whole batch, so only ids that came in go out.
+or unknown fails the whole batch, so only ids that came in go out. A message that is given up goes
+to the dead-letter queue from here, with its error, and is answered for then: the queue itself can
+say of it only how often it was tried.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Protocol
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 from chalicelib import deadline, wiring
-from chalicelib.errors import InvalidRequest
-from chalicelib.events import object_changes
-from chalicelib.ingest import Ingest, log_outcome
+from chalicelib.config import Settings
+from chalicelib.deadletters import DeadLetters
+from chalicelib.errors import IntellisenseError, InvalidRequest, QueueUnavailable
+from chalicelib.events import ObjectChange, object_changes
+from chalicelib.ingest import log_outcome
 from chalicelib.log import SERVICE
+from chalicelib.records import image_id
 from chalicelib.verdicts import Outcome
+from container_embedder import measures
 
 logger = Logger(service=SERVICE)
-metrics = Metrics(namespace="ImageIntellisense", service="embedder")
 
 SECONDS_TO_FINISH = 10.0
 """Kept back from the function's time for embedding and writing what was decoded."""
 
 
+class Looks(Protocol):
+    """The part of `Ingest` that a batch needs."""
+
+    def process(self, keys: Iterable[str], *, deadline: float | None) -> dict[str, Outcome]: ...
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A message of the batch."""
+
+    id: str
+    body: str
+    receives: int
+    sent_at: datetime | None
+    changes: list[ObjectChange] = field(default_factory=list)
+    error: IntellisenseError | None = None
+    """Why it failed; None where it is done with."""
+    hopeless: bool = False
+    """Whether trying again cannot help."""
+
+
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The Lambda entry point."""
-    with deadline.until(deadline.of(context)):
-        services = wiring.services()
-        begin_until = deadline.of(context, SECONDS_TO_FINISH)
-        return process(event, services.ingest, services.bucket.name, begin_until)
+    begin_until = deadline.of(context, SECONDS_TO_FINISH)
+    with deadline.until(deadline.of(context)), measures.invocation(len(event["Records"])):
+        ingest: Looks
+        try:
+            services = wiring.services()
+        except IntellisenseError as error:
+            logger.error("the embedder cannot work", code=error.code, reason=error.message)
+            settings = Settings.load()
+            ingest, letters = _Unable(settings.bucket, error), wiring.dead_letters_of(settings)
+        else:
+            settings, ingest = services.settings, services.ingest
+            letters = services.dead_letters
+        return process(
+            event,
+            ingest,
+            settings.bucket,
+            begin_until,
+            letters=letters,
+            max_receives=settings.max_receives,
+        )
+
+
+class _Unable:
+    """In place of an ingest that cannot be made: whatever is asked of it fails, and why."""
+
+    def __init__(self, bucket: str, error: IntellisenseError) -> None:
+        self._bucket = bucket
+        self._error = error
+
+    def process(
+        self,
+        keys: Iterable[str],
+        *,
+        deadline: float | None,  # noqa: ARG002
+    ) -> dict[str, Outcome]:
+        return {k: Outcome(k, "failed", self._error, image_id(self._bucket, k)) for k in keys}
 
 
 def process(
-    event: dict[str, Any], ingest: Ingest, bucket: str, begin_until: float | None
+    event: dict[str, Any],
+    ingest: Looks,
+    bucket: str,
+    begin_until: float | None,
+    *,
+    letters: DeadLetters | None = None,
+    max_receives: int = 5,
+    clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
 ) -> dict[str, Any]:
     """One batch of messages. A message fails when it cannot be read or any of its keys failed.
 
-    `begin_until` is the last moment for beginning with an image."""
-    keys_of: dict[str, list[str]] = {}
-    failed: list[str] = []
-    for message in event["Records"]:
-        try:
-            changes = object_changes(message["body"])
-        except InvalidRequest as error:
-            # Retried, then kept in the dead-letter queue: nothing is dropped silently.
-            logger.error("unreadable message", message_id=message["messageId"], reason=str(error))
-            failed.append(message["messageId"])
+    `begin_until` is the last moment for beginning with an image. `letters` takes what fails for
+    good, or for the `max_receives`th time."""
+    batch = [_delivery(message, bucket) for message in event["Records"]]
+    about: dict[str, list[Delivery]] = {}
+    for delivery in batch:
+        for change in delivery.changes:
+            about.setdefault(change.key, []).append(delivery)
+    outcomes = _outcomes(ingest, list(about), bucket, begin_until)
+    written_at = clock()
+    for key, outcome in outcomes.items():
+        ids = dict.fromkeys(delivery.id for delivery in about[key])
+        log_outcome(outcome, message_id=" ".join(ids))
+    measures.note_images(outcomes.values())
+    for delivery in batch:
+        _judge(delivery, outcomes)
+        _note_ages(delivery, outcomes, written_at)
+    failed = [delivery for delivery in batch if delivery.error]
+    buried = _buried(failed, letters, max_receives)
+    again = [delivery.id for delivery in failed if delivery.id not in buried]
+    measures.note_failed(len(again))
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
+
+
+def _delivery(message: Mapping[str, Any], bucket: str) -> Delivery:
+    known = message.get("attributes", {})
+    sent = known.get("SentTimestamp")
+    delivery = Delivery(
+        id=message["messageId"],
+        body=message["body"],
+        receives=int(known.get("ApproximateReceiveCount", 1)),
+        sent_at=datetime.fromtimestamp(int(sent) / 1000, timezone.utc) if sent else None,
+    )
+    try:
+        changes = object_changes(delivery.body)
+    except InvalidRequest as error:
+        logger.error("unreadable message", message_id=delivery.id, reason=error.message)
+        delivery.error = InvalidRequest(error.message, code="unreadable_message")
+        delivery.hopeless = True
+        return delivery
+    delivery.changes = [change for change in changes if change.bucket == bucket]
+    for change in changes:
+        if change.bucket != bucket:
+            logger.warning("event of another bucket", bucket=change.bucket, message_id=delivery.id)
+    return delivery
+
+
+def _outcomes(
+    ingest: Looks, keys: Sequence[str], bucket: str, begin_until: float | None
+) -> dict[str, Outcome]:
+    """One for each key, whatever happens: a fault of ours is a reason too, and if it were raised
+    here, the letters of this batch could not say it."""
+    try:
+        return ingest.process(keys, deadline=begin_until)
+    except Exception as error:
+        logger.exception("ingest failed")
+        fault = IntellisenseError(f"A fault of ours: {type(error).__name__}: {error}")
+        return {key: Outcome(key, "failed", fault, image_id(bucket, key)) for key in keys}
+
+
+def _judge(delivery: Delivery, outcomes: Mapping[str, Outcome]) -> None:
+    """The message fails with the first of its keys that failed."""
+    for change in delivery.changes:
+        outcome = outcomes[change.key]
+        if outcome.result == "failed" and delivery.error is None:
+            delivery.error = outcome.error or IntellisenseError("It failed without a reason.")
+
+
+def _note_ages(delivery: Delivery, outcomes: Mapping[str, Outcome], written_at: datetime) -> None:
+    for change in dict.fromkeys(delivery.changes):
+        since = change.at or delivery.sent_at
+        if since and outcomes[change.key].result == "indexed":
+            measures.note_age((written_at - since).total_seconds() * 1000)
+
+
+def _buried(failed: Sequence[Delivery], letters: DeadLetters | None, max_receives: int) -> set[str]:
+    """The ids of messages that are in the dead-letter queue now, and need not come again. One that
+    could not be sent there stays failed: the queue's redrive policy moves it, without a reason."""
+    buried: dict[str, str] = {}
+    for delivery in failed:
+        last = delivery.hopeless or delivery.receives >= max_receives
+        left = deadline.remaining()
+        if letters is None or delivery.error is None or not last or (left is not None and left < 0):
             continue
-        keys_of[message["messageId"]] = [c.key for c in changes if c.bucket == bucket]
-        for change in changes:
-            if change.bucket != bucket:
-                logger.warning("event of another bucket", bucket=change.bucket)
-    outcomes = ingest.process((k for keys in keys_of.values() for k in keys), deadline=begin_until)
-    for outcome in outcomes.values():
-        log_outcome(outcome)
-    failed += [
-        message_id
-        for message_id, keys in keys_of.items()
-        if any(outcomes[key].result == "failed" for key in keys)
-    ]
-    _count(outcomes)
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-
-
-def _count(outcomes: dict[str, Outcome]) -> None:
-    results = [outcome.result for outcome in outcomes.values()]
-    for result in sorted(set(results)):
-        metrics.add_metric(result.title(), MetricUnit.Count, results.count(result))
-    if results:
-        metrics.flush_metrics()
+        code, reason = delivery.error.code, delivery.error.message
+        try:
+            letters.bury(
+                delivery.body,
+                delivery.error,
+                message_id=delivery.id,
+                receives=delivery.receives,
+            )
+        except QueueUnavailable as error:
+            logger.warning(
+                "dead letter not sent", message_id=delivery.id, code=code, reason=error.message
+            )
+        else:
+            logger.error("dead letter", message_id=delivery.id, code=code, reason=reason)
+            buried[delivery.id] = code
+    measures.note_dead_letters(buried.values())
+    return set(buried)

@@ -25,6 +25,7 @@ def end_with_parent() -> None:
 
 
 def say(event: str, **facts: Any) -> None:
-    """One line to the parent."""
-    sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
-    sys.stdout.flush()
+    """One line to the parent, whatever else is printed to."""
+    assert sys.__stdout__
+    sys.__stdout__.write(json.dumps({"event": event, **facts}) + "\n")
+    sys.__stdout__.flush()

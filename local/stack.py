@@ -139,6 +139,7 @@ class Stack:
             thumbnails_bucket=THUMBNAILS,
             queue_url=f"{queues}/{QUEUE}",
             dead_letter_queue_url=f"{queues}/{DEAD_LETTERS}",
+            max_receives=RECEIVES,
             region=REGION,
             endpoint=self.s3_url,
             index="opensearch" if self.opensearch else "embedded",

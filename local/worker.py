@@ -7,13 +7,14 @@ receives goes to the dead-letter queue: both are the queue's doing, as in AWS.
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import threading
 import time
 import traceback
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TextIO
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
@@ -30,6 +31,23 @@ FUNCTION_SECONDS = 60
 WAIT_SECONDS = 2
 """One long poll. A message given to a worker that died in mid-poll is hidden for a visibility
 timeout, so polls are short."""
+
+
+class WholeLines(io.TextIOBase):
+    """Standard output for what the handler prints, its metrics: into the log, a line at a time, so
+    that none is torn by a line of another thread. Our own goes to the parent."""
+
+    def __init__(self, to: TextIO) -> None:
+        self._to = to
+        self._threads = threading.local()
+
+    def write(self, text: str) -> int:
+        begun = getattr(self._threads, "begun", "") + text
+        whole, newline, self._threads.begun = begun.rpartition("\n")
+        if newline:
+            self._to.write(whole + newline)
+            self._to.flush()
+        return len(text)
 
 
 class Context:
@@ -95,6 +113,7 @@ def main() -> None:
         # Standard output, which Lambda logs, speaks to our parent here.
         if isinstance(log, logging.StreamHandler):
             log.setStream(sys.stderr)
+    sys.stdout = WholeLines(sys.stderr)
     services = wiring.services()
     settings = services.settings
     say("started")

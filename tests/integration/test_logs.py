@@ -29,7 +29,7 @@ def test_a_search_is_one_record_with_its_words_and_nothing_of_the_picture(
         "",
     )
     assert set(said["timings_ms"]) == {"embed", "index", "total"}
-    images = [x for x in lines(tmp_path / "data/logs/worker.log") if x["message"] == "image"]
+    images = [x for x in lines(tmp_path / "data/logs/worker.log") if x.get("message") == "image"]
     assert [x["result"] for x in images] == ["indexed", "indexed"]
 
 

@@ -17,6 +17,7 @@ from chalice.local import LocalGateway
 import app as routes
 from chalicelib import __version__, api, errors, wiring
 from chalicelib.config import Settings
+from chalicelib.deadletters import DeadLetters
 from chalicelib.errors import IndexUnavailable, IntellisenseError, QueueUnavailable
 from chalicelib.facts import Exposure, Location
 from chalicelib.index.base import Write
@@ -28,6 +29,7 @@ from chalicelib.search import Search
 from chalicelib.uploads import MAX_BASE64, Uploads
 from tests.fakes.encoding import DIM, FakeDecoders
 from tests.fakes.library import FakeLibrary
+from tests.fakes.queue import MemoryQueue
 from tests.unit.logs import captured
 from tests.unit.sentences import faults
 from tests.unit.test_search import record
@@ -71,7 +73,9 @@ class Site:
     )
     index: SwitchedIndex = field(default_factory=lambda: SwitchedIndex(dim=DIM))
     queue: FakeQueue = field(default_factory=lambda: FakeQueue(3, 1))
-    dead_letters: FakeQueue = field(default_factory=lambda: FakeQueue(2))
+    letters: MemoryQueue = field(default_factory=MemoryQueue)
+    again: MemoryQueue = field(default_factory=MemoryQueue)
+    """Where letters are redriven to."""
     with_queues: bool = True
 
     def __post_init__(self) -> None:
@@ -83,7 +87,7 @@ class Site:
             bucket=self.known.bucket,  # type: ignore[arg-type]
             thumbnails=self.known.thumbnails,  # type: ignore[arg-type]
             queue=self.queue if self.with_queues else None,  # type: ignore[arg-type]
-            dead_letters=self.dead_letters if self.with_queues else None,  # type: ignore[arg-type]
+            dead_letters=DeadLetters(self.letters, self.again) if self.with_queues else None,
             index=self.index,
             clip=self.known.encoder,  # type: ignore[arg-type]
             decoders=FakeDecoders(),  # type: ignore[arg-type]
@@ -547,6 +551,9 @@ ALL_ROUTES = [
     ("GET", "/search"),
     ("POST", "/search"),
     ("GET", "/stats"),
+    ("GET", "/dead-letters"),
+    ("POST", "/dead-letters/redrive"),
+    ("POST", "/dead-letters/discard"),
 ]
 
 
@@ -903,6 +910,9 @@ def test_a_deleted_image_is_gone_from_every_answer(site: Site) -> None:
 def test_stats_count_images_and_what_waits(site: Site) -> None:
     site.fill(3)
     site.index.write([Write(record(9, state="deleted", vector=None), None)])
+    for body in ("one", "two"):
+        site.letters.send(body)
+    site.letters.receive(hide_s=60)
     assert site.get("/stats").json == {
         "images": {"ready": 3, "rejected": 0, "archived": 0},
         "facets": {

@@ -81,6 +81,9 @@ def test_every_route_is_there(package: Path) -> None:
         "/images/{id}/thumbnail": ["GET"],
         "/search": ["GET", "POST"],
         "/stats": ["GET"],
+        "/dead-letters": ["GET"],
+        "/dead-letters/redrive": ["POST"],
+        "/dead-letters/discard": ["POST"],
         "/health": ["GET"],
     }
 

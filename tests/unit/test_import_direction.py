@@ -36,6 +36,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     (
         "chalicelib.verdicts",
         "chalicelib.compare",
+        "chalicelib.deadletters",
         "chalicelib.dropping",
         "chalicelib.uploads",
         "chalicelib.reading",
