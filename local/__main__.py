@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,15 @@ OPENSEARCH = "http://127.0.0.1:9200"
 """Where `make opensearch` and `compose.yaml` put it."""
 
 
+COMMANDS = {"dlq": "local.dlq"}
+"""Beside running the stack: each module has `main(arguments) -> int`."""
+
+
 def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in COMMANDS:
+        status: int = import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+        return status
     options = _options(arguments)
     # kill and docker stop end the stack as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -17,6 +17,15 @@ class AlreadyRunning(ConfigurationError):
         self.url = url
 
 
+def address_of(path: Path) -> str:
+    """Where the stack that uses this data folder says it answers; "" where none does. One that was
+    killed may have left its address behind."""
+    try:
+        return (path / "lock").read_text().strip()
+    except OSError:
+        return ""
+
+
 class DataFolder:
     """`--data`: objects, index, logs; one stack at a time."""
 
