@@ -93,8 +93,9 @@ class Ingest:
     def process(self, keys: Iterable[str], *, deadline: float | None = None) -> dict[str, Outcome]:
         """Look at each key and make its record say what the bucket says.
 
-        `deadline` is on `time.monotonic`'s clock; keys not begun by then end as "failed" with
-        `OutOfTime`. Every key ends in the answer; nothing is raised for one image's sake.
+        `deadline` is on `time.monotonic`'s clock; keys not decoded by then end as "failed" with
+        `OutOfTime`, the others are embedded and written after it. Every key ends in the answer;
+        nothing is raised for one image's sake.
         """
         pending = list(dict.fromkeys(keys))
         outcomes: dict[str, Outcome] = {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 READERS_A_DECODER = 4
 """Threads that wait for S3 or hold what it gave, for each process that decodes: a GET takes some
 30 ms, the decoding of a photo about as long."""
+
+
+GRACE_S = 1.0
+"""What those that heed the deadline may take to say so; who takes longer is left behind."""
 
 
 class PixelSource(ModelIdentity, Protocol):
@@ -60,12 +65,24 @@ class Reader:
 
     def read(self, attempts: Sequence[Attempt], *, deadline: float | None = None) -> None:
         """GET and decode. What goes wrong is each attempt's own `error`; those
-        whose turn comes after `deadline` (`time.monotonic`) are out of time."""
+        that are not done by `deadline` (`time.monotonic`) are out of time."""
         if not attempts:
             return
         workers = min(len(attempts), READERS_A_DECODER * self._decoders.size)
-        with ThreadPoolExecutor(workers, thread_name_prefix="ingest") as pool:
-            list(pool.map(lambda attempt: self._read(attempt, deadline), attempts))
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="ingest")
+        begun = {pool.submit(self._read, attempt, deadline): attempt for attempt in attempts}
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) + GRACE_S
+        try:
+            done, late = wait(begun, timeout=left)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        pool.shutdown(wait=not late, cancel_futures=True)
+        for future in late:
+            # Its thread goes on for nobody: an attempt with an error is not written any more.
+            begun[future].error = OutOfTime("S3 did not answer within the function's time.")
+        for future in done:
+            future.result()
 
     def _read(self, attempt: Attempt, deadline: float | None) -> None:
         if deadline is not None and time.monotonic() > deadline:
@@ -77,7 +94,7 @@ class Reader:
                 if isinstance(attempt.look, Oversized):
                     attempt.error = oversized(attempt.look.info, self._max_bytes)
                 elif isinstance(attempt.look, Fetched):
-                    self._decode(attempt, attempt.look)
+                    self._decode(attempt, attempt.look, deadline)
         except IntellisenseError as error:
             attempt.error = error
 
@@ -91,12 +108,16 @@ class Reader:
         )
         attempt.timings_ms["fetch"] = milliseconds(started)
 
-    def _decode(self, attempt: Attempt, fetched: Fetched) -> None:
+    def _decode(self, attempt: Attempt, fetched: Fetched, deadline: float | None) -> None:
         started = time.perf_counter()
         attempt.look = replace(fetched, data=b"")
         attempt.sha256 = hashlib.sha256(fetched.data).hexdigest()
         spec, exact = self._encoder.pixel_spec, self._encoder.exact
         attempt.prepared = self._decoders.prepare(
-            fetched.data, spec, exact=exact, gate=self._pixels
+            fetched.data,
+            spec,
+            exact=exact,
+            gate=self._pixels,
+            until=math.inf if deadline is None else deadline,
         )
         attempt.timings_ms["decode"] = milliseconds(started)

@@ -5,8 +5,10 @@ A child that dies, hangs or outgrows its memory costs the image it was at.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +16,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.decoding.process import Child, ChildLost, Limits, making_sense
-from chalicelib.errors import DecoderUnavailable, Permanent, TooLarge, UnreadableImage
+from chalicelib.errors import (
+    DecoderUnavailable,
+    OutOfTime,
+    Permanent,
+    TooLarge,
+    UnreadableImage,
+)
 from chalicelib.facts import Exposure, Location
 from chalicelib.gate import Gate
 
@@ -68,14 +76,15 @@ class DecoderPool:
         exact: bool = True,
         thumbnail: bool = True,
         gate: Gate | None = None,
+        until: float = math.inf,
     ) -> Prepared:
         """Decode `data` in a child: facts, thumbnail (JPEG) and the model's pixels.
 
         Without `exact` a large picture may be decoded smaller than it is.
         `gate` is asked for room for the image's pixels between its header and its decoding.
         Raises `UnreadableImage` or `TooLarge`; a child that dies is given one more try with a
-        fresh one, since something else may have killed it. `DecoderUnavailable` when no child
-        can be started.
+        fresh one where something else may have killed it. `OutOfTime` when it is not done by
+        `until` (`time.monotonic`), `DecoderUnavailable` when no child can be started.
         """
         asked = {
             "op": "prepare",
@@ -85,28 +94,31 @@ class DecoderPool:
             "thumbnail": thumbnail,
         }
         try:
-            return self._attempt(data, asked, gate)
-        except ChildLost:
-            pass
-        try:
-            return self._attempt(data, asked, gate)
+            return self._attempt(data, asked, gate, until)
         except ChildLost as lost:
-            raise UnreadableImage(f"The image could not be decoded: {lost.reason}.") from lost
+            if lost.surely:
+                raise _undecodable(lost) from lost
+        try:
+            return self._attempt(data, asked, gate, until)
+        except ChildLost as lost:
+            raise _undecodable(lost) from lost
 
-    def _attempt(self, data: bytes, asked: dict[str, Any], gate: Gate | None) -> Prepared:
-        with self._child() as child:
+    def _attempt(
+        self, data: bytes, asked: dict[str, Any], gate: Gate | None, until: float
+    ) -> Prepared:
+        with self._child(until) as child:
             look = {"op": "open", "max_pixels": self.limits.max_pixels}
             with making_sense():
-                header = _checked(child.ask(look, [data]))[0]
+                header = _checked(child.ask(look, [data], until=until))[0]
                 pixels = int(header["width"]) * int(header["height"])
             with (gate or _open_gate)(pixels):
-                answer = child.ask(asked, [])
+                answer = child.ask(asked, [], until=until)
             with making_sense():
                 return _prepared(*_checked(answer))
 
     @contextmanager
-    def _child(self) -> Iterator[Child]:
-        child = self._places.get()
+    def _child(self, until: float) -> Iterator[Child]:
+        child = self._place(until)
         try:
             if child is not None and child.process.poll() is not None:
                 self._lose(child)
@@ -125,6 +137,14 @@ class DecoderPool:
             raise
         finally:
             self._put_back(child)
+
+    def _place(self, until: float) -> Child | None:
+        if until == math.inf:
+            return self._places.get()
+        try:
+            return self._places.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            raise OutOfTime("The function's time ran out before this image's turn.") from None
 
     def _start(self) -> Child:
         with self._lock:
@@ -173,6 +193,10 @@ class DecoderPool:
             busy = list(self._all)
         for child in busy:
             child.kill()
+
+
+def _undecodable(lost: ChildLost) -> UnreadableImage:
+    return UnreadableImage(f"The image could not be decoded: {lost.reason}.")
 
 
 def _checked(answer: tuple[dict[str, Any], list[bytes]]) -> tuple[dict[str, Any], list[bytes]]:

@@ -7,6 +7,7 @@ pipes do.
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import signal
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.decoding import frames
+from chalicelib.errors import OutOfTime
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -30,16 +32,22 @@ class Limits:
 
     max_pixels: int = 64_000_000
     memory: int = 3 * 1024**3
-    cpu_seconds: int = 30
+    cpu_seconds: int = 20
     wall_seconds: float = 90.0
 
 
 class ChildLost(Exception):
-    """The child is gone; `reason` says what the image did to it."""
+    """The child is gone; `reason` says what the image did to it. `surely` is false where something
+    else may have done it."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, surely: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.surely = surely
+
+
+class _TooLong(Exception):
+    """The child has not answered in time."""
 
 
 @contextmanager
@@ -84,8 +92,27 @@ class Child:
         self._out = self.process.stdout
         os.set_blocking(self._in.fileno(), False)
 
-    def ask(self, header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        deadline = time.monotonic() + self.limits.wall_seconds
+    def ask(
+        self, header: dict[str, Any], blobs: list[bytes], *, until: float = math.inf
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """The answer to one question. `until` (`time.monotonic`) is when the asker's own time ends.
+
+        Raises `ChildLost`, and `OutOfTime` where the asker's time ends first.
+        """
+        deadline = min(time.monotonic() + self.limits.wall_seconds, until)
+        try:
+            return self._ask(header, blobs, deadline)
+        except _TooLong:
+            if deadline == until:
+                raise OutOfTime(
+                    "The function's time ran out while this image was decoded."
+                ) from None
+            seconds = self.limits.wall_seconds
+            raise ChildLost(f"decoding took over {seconds:g} s") from None
+
+    def _ask(
+        self, header: dict[str, Any], blobs: list[bytes], deadline: float
+    ) -> tuple[dict[str, Any], list[bytes]]:
         try:
             for piece in frames.pack(header, blobs):
                 self._write(piece, deadline)
@@ -96,7 +123,7 @@ class Child:
         except OSError as error:
             raise ChildLost("the decoder stopped") from error
         if answer is None:
-            raise ChildLost(self._cause_of_death())
+            raise self._death()
         return answer
 
     def _write(self, data: bytes, deadline: float) -> None:
@@ -111,7 +138,7 @@ class Child:
 
     def _wait(self, selector: selectors.BaseSelector, deadline: float) -> None:
         if not selector.select(max(0.0, deadline - time.monotonic())):
-            raise ChildLost(f"decoding took over {self.limits.wall_seconds:g} s")
+            raise _TooLong
 
     def _read(self, size: int, deadline: float) -> bytes:
         parts: list[bytes] = []
@@ -126,13 +153,14 @@ class Child:
                 size -= len(part)
         return b"".join(parts)
 
-    def _cause_of_death(self) -> str:
+    def _death(self) -> ChildLost:
         with suppress(subprocess.TimeoutExpired):
             code = self.process.wait(timeout=5)
             if code == -getattr(signal, "SIGXCPU", 24):
-                return f"decoding took over {self.limits.cpu_seconds} s of processor time"
-            return "the decoder crashed"
-        return "the decoder stopped"
+                seconds = self.limits.cpu_seconds
+                return ChildLost(f"decoding took over {seconds} s of processor time", surely=True)
+            return ChildLost("the decoder crashed")
+        return ChildLost("the decoder stopped")
 
     def kill(self) -> None:
         """End the process at once; whoever is in `ask` is told, since its pipes stay open."""

@@ -6,6 +6,7 @@ Bytes that start with `BROKEN` are no image; `POISON` decodes but chokes the mod
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 
 import numpy as np
@@ -29,6 +30,7 @@ class FakeDecoders:
         exact: bool = True,
         thumbnail: bool = True,
         gate: Gate | None = None,
+        until: float = math.inf,
     ) -> Prepared:
         if data.startswith(b"BROKEN"):
             raise UnreadableImage("The image is damaged or incomplete.")

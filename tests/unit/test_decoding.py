@@ -25,7 +25,13 @@ import pytest
 from chalicelib import images
 from chalicelib.clip.pixels import PixelSpec, to_pixels
 from chalicelib.decoding import DecoderPool, Gate, Limits, frames
-from chalicelib.errors import DecoderUnavailable, Permanent, TooLarge, UnreadableImage
+from chalicelib.errors import (
+    DecoderUnavailable,
+    OutOfTime,
+    Permanent,
+    TooLarge,
+    UnreadableImage,
+)
 from tests.unit.pictures import encoded, exif, scene
 from tests.unit.sentences import faults
 
@@ -68,6 +74,9 @@ def misbehave(data, images):
     if word == b"exit":
         os._exit(0)
     if word == b"loop":
+        if path := data.split(b"\\n")[0].partition(b"|")[2]:
+            with open(path, "a") as journal:
+                journal.write("+")
         while True:
             pass
     if word == b"sleep":
@@ -261,6 +270,42 @@ def test_a_decoder_that_dies_or_hangs_costs_its_image_only(
     assert error.message == f"The image could not be decoded: {reason}."
     after = pool.prepare(GOOD, SPEC)
     assert np.array_equal(before.pixels, after.pixels)
+
+
+@pytest.mark.usefixtures("bad_decoders")
+def test_a_decoder_that_used_up_its_processor_time_gets_no_second_try(
+    pools: Pools, tmp_path: Path
+) -> None:
+    pool = pools(cpu_seconds=1)
+    journal = tmp_path / "journal"
+    error = refusal(pool, bad("loop", str(journal)))
+    assert error.message.endswith("over 1 s of processor time.")
+    assert journal.read_text() == "+"
+
+
+@pytest.mark.usefixtures("bad_decoders")
+def test_a_decoder_that_hangs_beyond_its_callers_time_is_ended_and_may_try_again(
+    pools: Pools,
+) -> None:
+    pool = pools()
+    pool.prepare(GOOD, SPEC)
+    (first,) = children_of(pool)
+    with pytest.raises(OutOfTime):
+        pool.prepare(bad("sleep"), SPEC, until=time.monotonic() + 1)
+    assert pool.prepare(GOOD, SPEC).format == "png"
+    assert children_of(pool) != [first]
+
+
+@pytest.mark.usefixtures("bad_decoders")
+def test_who_waits_for_a_decoder_waits_no_longer_than_its_time(pools: Pools) -> None:
+    pool = pools(wall_seconds=5)
+    with ThreadPoolExecutor(1) as threads:
+        busy = threads.submit(refusal, pool, bad("sleep"))
+        assert wait_until(lambda: bool(children_of(pool)))
+        with pytest.raises(OutOfTime):
+            pool.prepare(GOOD, SPEC, until=time.monotonic() + 0.2)
+        assert isinstance(busy.result(timeout=60), UnreadableImage)
+    assert pool.prepare(GOOD, SPEC).format == "png"
 
 
 @pytest.mark.usefixtures("bad_decoders")

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from chalicelib.index.base import Write, WriteResult
 from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.ingest import MAX_ROUNDS, Ingest
 from chalicelib.records import image_id
-from chalicelib.storage import image_metadata
+from chalicelib.storage import Look, image_metadata
 from chalicelib.verdicts import Attempt
 from tests.fakes.encoding import DIM, FakeEncoder
 from tests.fakes.library import FakeLibrary
@@ -197,6 +199,27 @@ def test_keys_whose_turn_comes_after_the_deadline_go_back_to_the_queue(
     assert outcome.result == "failed"
     assert isinstance(outcome.error, OutOfTime)
     assert library.record("x.png") is None
+
+
+def test_an_object_that_never_comes_holds_up_only_itself(library: FakeLibrary) -> None:
+    for n in range(4):
+        library.put(f"{n}.png", b"picture %d" % n)
+    look, answered = library.bucket.look, Event()
+
+    def hanging(key: str, **options: Any) -> Look:
+        if key == "2.png":
+            assert answered.wait(timeout=60)
+        return look(key, **options)
+
+    library.bucket.look = hanging  # type: ignore[method-assign]
+    outcomes = library.ingest().process(
+        [f"{n}.png" for n in range(4)], deadline=time.monotonic() + 0.5
+    )
+    answered.set()
+    assert isinstance(outcomes["2.png"].error, OutOfTime)
+    assert {k: o.result for k, o in outcomes.items()} == {
+        f"{n}.png": "failed" if n == 2 else "indexed" for n in range(4)
+    }
 
 
 def test_a_key_that_changes_under_every_look_goes_back_to_the_queue(library: FakeLibrary) -> None:
