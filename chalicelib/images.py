@@ -7,19 +7,19 @@ may abort, hang or eat memory whatever is checked first.
 from __future__ import annotations
 
 import io
-import threading
-import warnings
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pi_heif
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image
 
 from chalicelib import exif
+from chalicelib.boundary import contained
+from chalicelib.colour import to_srgb
 from chalicelib.config import MAX_PIXELS
-from chalicelib.errors import Permanent, TooLarge, UnreadableImage
+from chalicelib.errors import TooLarge, UnreadableImage
 from chalicelib.facts import Exposure, Location
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
 
     Raises `UnreadableImage` when the bytes are no image we read, `TooLarge` over `max_pixels`.
     """
-    with _contained(), _open(data) as opened:
+    with contained(), _open(data) as opened:
         _check_size(opened, max_pixels)
         return Header(_format_name(opened), opened.width, opened.height)
 
@@ -103,7 +103,7 @@ def open_upright(
     Raises `UnreadableImage` for anything that is not a whole image in one of our formats and
     `TooLarge` over `max_pixels`; nothing else, whatever a decoder throws.
     """
-    with _contained(), _open(data) as opened:
+    with contained(), _open(data) as opened:
         _check_size(opened, max_pixels)
         format_name = _format_name(opened)
         width, height = opened.size
@@ -117,7 +117,7 @@ def open_upright(
         scale *= factor
         turned = exif.orientation(facts) in exif.SIDEWAYS
         return Picture(
-            image=_to_srgb(exif.upright(decoded, facts), profile),
+            image=to_srgb(exif.upright(decoded, facts), profile),
             width=height if turned else width,
             height=width if turned else height,
             box=exif.upright_box((0, 0, width / scale, height / scale), decoded.size, facts),
@@ -163,62 +163,6 @@ def perceptual_hash(image: Image.Image) -> str:
     return bytes(bits).hex()
 
 
-class _Quiet:
-    """No warnings while any thread decodes.
-
-    `warnings.catch_warnings` changes the whole process and, left by two threads in another order
-    than they came in, leaves it changed; so the first one in does it and the last one out
-    undoes it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._warnings = warnings.catch_warnings()
-
-    def enter(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside > 1:
-                return
-            self._warnings = warnings.catch_warnings()
-            self._warnings.__enter__()
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-
-    def leave(self) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._warnings.__exit__(None, None, None)
-
-
-_quiet = _Quiet()
-
-
-class _contained:
-    """The decode boundary: whatever goes wrong in here is the image's fault, and permanent."""
-
-    def __enter__(self) -> None:
-        _quiet.enter()
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        _quiet.leave()
-        if error is None or isinstance(error, Permanent) or not isinstance(error, Exception):
-            return
-        if isinstance(error, MemoryError):
-            raise TooLarge("Decoding this image needs more memory than is allowed.") from error
-        if isinstance(error, UnidentifiedImageError):
-            raise UnreadableImage(
-                "The file is not an image in a format we read "
-                "(JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF)."
-            ) from error
-        # What decoders say is for programmers ("could not create decoder object").
-        if "truncated" in str(error).lower():
-            raise UnreadableImage("The image is incomplete: the file ends too early.") from error
-        raise UnreadableImage("The image is damaged or incomplete.") from error
-
-
 def _open(data: bytes) -> ImageFile:
     if not data:
         raise UnreadableImage("The file is empty.")
@@ -262,65 +206,3 @@ def _reduced(image: Image.Image, at_least: int) -> tuple[Image.Image, int]:
     if factor < 2 or image.mode not in _REDUCIBLE or "transparency" in image.info:
         return image, 1
     return image.reduce(factor), factor
-
-
-# --- colour -----------------------------------------------------------------------------------
-
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-_ICC_MODES = {"RGB": "RGB ", "CMYK": "CMYK", "L": "GRAY"}
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    image, alpha = _split_alpha(_to_eight_bits(image))
-    if image.mode not in ("RGB", "L", "CMYK"):
-        image = image.convert("RGB")
-    image = _apply_profile(image, profile) if profile else image
-    image = image if image.mode == "RGB" else image.convert("RGB")
-    if alpha is None:
-        return image
-    white = Image.new("RGB", image.size, (255, 255, 255))
-    white.paste(image, mask=alpha)
-    return white
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits or of floats → 8 bits. Pillow's own conversion clips at 255."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        values = np.asarray(image).astype(np.int64)
-        if image.mode == "I" and int(values.max(initial=0)) <= 255:
-            return Image.fromarray(values.clip(0, 255).astype(np.uint8))
-        grey = Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8))
-        clear = image.info.get("transparency")
-        if not isinstance(clear, int):
-            return grey
-        alpha = np.where(values == clear, 0, 255).astype(np.uint8)
-        return Image.merge("LA", (grey, Image.fromarray(alpha)))
-    if image.mode == "F":
-        floats = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-        top = float(floats.max(initial=0.0))
-        scale = 255.0 if top <= 1.0 else 255.0 / top if top > 255.0 else 1.0
-        return Image.fromarray((floats * scale).clip(0, 255).astype(np.uint8))
-    return image
-
-
-def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    if image.mode == "P" or "transparency" in image.info:
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode in ("RGBa", "La", "PA"):
-        image = image.convert("RGBA")
-    if image.mode not in ("RGBA", "LA"):
-        return image, None
-    alpha = image.getchannel("A")
-    return image.convert("RGB" if image.mode == "RGBA" else "L"), alpha
-
-
-def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """To sRGB by the embedded profile; a broken or unfitting profile changes nothing."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space != _ICC_MODES[image.mode]:
-            return image
-        converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image
-    return image if converted is None else converted

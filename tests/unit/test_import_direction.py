@@ -23,7 +23,14 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.records",
         "chalicelib.sharding",
     ),
-    ("chalicelib.events", "chalicelib.exif", "chalicelib.images", "chalicelib.cursors"),
+    (
+        "chalicelib.boundary",
+        "chalicelib.colour",
+        "chalicelib.cursors",
+        "chalicelib.events",
+        "chalicelib.exif",
+        "chalicelib.images",
+    ),
     (
         "chalicelib.clip",
         "chalicelib.decoding",
