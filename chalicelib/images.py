@@ -15,7 +15,7 @@ import numpy as np
 import pi_heif
 from PIL import Image
 
-from chalicelib import exif
+from chalicelib import bounds, exif
 from chalicelib.boundary import contained
 from chalicelib.colour import to_srgb
 from chalicelib.config import MAX_PIXELS
@@ -166,6 +166,7 @@ def perceptual_hash(image: Image.Image) -> str:
 def _open(data: bytes) -> ImageFile:
     if not data:
         raise UnreadableImage("The file is empty.")
+    bounds.check(data)
     return Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
 
 
