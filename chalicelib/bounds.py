@@ -83,7 +83,11 @@ _MAX_BOXES = 10_000
 def _boxes(data: bytes, at: int, end: int) -> Iterator[_Box]:
     """The boxes between `at` and `end`, their content; none after one that makes no sense."""
     for _ in range(_MAX_BOXES):
-        length, kind, start = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], at + 8
+        length, kind, start = (
+            int.from_bytes(data[at : at + 4], "big"),
+            data[at + 4 : at + 8],
+            at + 8,
+        )
         if length == 1:
             length, start = int.from_bytes(data[start : start + 8], "big"), start + 8
         elif length == 0:
@@ -111,7 +115,7 @@ def _check_items(data: bytes) -> None:
 class _Parts(NamedTuple):
     """How many pictures are decoded for an item, and over how many levels."""
 
-    count: int
+    pictures: int
     levels: int
 
 
@@ -123,8 +127,8 @@ def _parts(item: int, made_of: dict[int, list[int]], seen: dict[int, _Parts], de
         levels = 1 + max((part.levels for part in below), default=MAX_DEPTH)
         if levels > MAX_DEPTH:
             raise UnreadableImage("The image is made of parts that are made of parts, without end.")
-        seen[item] = _Parts(sum(part.count for part in below), levels)
-        if seen[item].count > MAX_TILES:
+        seen[item] = _Parts(sum(part.pictures for part in below), levels)
+        if seen[item].pictures > MAX_TILES:
             raise TooLarge(f"The image is made of more than {MAX_TILES} parts.")
     return seen[item]
 

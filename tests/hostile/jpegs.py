@@ -105,8 +105,8 @@ def _tables() -> Iterator[Hostile]:
         "quantities-of-table-15.jpg", _replaced(data, 0xDB, segment(0xDB, b"\x0f" + bytes(64)))
     )
     yield either("quantities-0.jpg", _replaced(data, 0xDB, segment(0xDB, b"\0" + bytes(64))))
-    yield refused("segment-of-no-length.jpg", data[:2] + b"\xff\xe0\0\0" + data[2:])
-    yield refused("segment-of-length-1.jpg", data[:2] + b"\xff\xe0\0\1" + data[2:])
+    yield either("segment-of-no-length.jpg", data[:2] + b"\xff\xe0\0\0" + data[2:])
+    yield either("segment-of-length-1.jpg", data[:2] + b"\xff\xe0\0\1" + data[2:])
     yield refused("segment-beyond-the-end.jpg", data[:2] + b"\xff\xe0\xff\xff" + data[2:])
     for name, start in (("adobe", b"Adobe"), ("jfif", b"JFIF\0"), ("mpf", b"MPF\0II*\0")):
         marker = {"adobe": 0xEE, "jfif": 0xE0, "mpf": 0xE2}[name]

@@ -1,4 +1,4 @@
-"""What hostile files are made of: segments, chunks, boxes, directories; and one honest file each."""
+"""What hostile files are made of: segments, chunks, boxes, directories, and honest files."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _gif_screens() -> Iterator[Hostile]:
 
 def _gif_codes() -> Iterator[Hostile]:
     for bits in (0, 1, 8, 9, 11, 12, 13, 255):
-        judge = refused if bits > 12 or bits == 0 else either
+        judge = refused if bits > 12 else either
         yield judge(f"code-bits-{bits}.gif", gif(picture(noise(bits, 300), bits=bits)))
     yield refused("codes-of-nothing.gif", gif(picture(b"")))
     yield either("codes-of-noise.gif", gif(picture(noise("lzw", 20_000), bits=8)))

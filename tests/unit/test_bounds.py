@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from chalicelib import bounds, images
-from chalicelib.errors import Permanent, TooLarge, UnreadableImage
+from chalicelib.errors import TooLarge, UnreadableImage
 from tests.hostile.parts import after_start, box, full_box, segment, whole
 from tests.unit.pictures import encoded, scene
 from tests.unit.sentences import faults
@@ -57,9 +57,7 @@ def test_a_megabyte_of_exif_passes_and_what_takes_a_minute_to_join_does_not() ->
 @pytest.mark.parametrize("wide", [False, True])
 def test_a_grid_with_its_alpha_passes(wide: bool) -> None:
     tiles, alphas = range(10, 60), range(100, 150)
-    bounds.check(
-        _heif((b"dimg", 1, tiles), (b"dimg", 2, alphas), (b"auxl", 2, [1]), wide=wide)
-    )
+    bounds.check(_heif((b"dimg", 1, tiles), (b"dimg", 2, alphas), (b"auxl", 2, [1]), wide=wide))
 
 
 @pytest.mark.parametrize(
@@ -92,11 +90,8 @@ def test_grids_in_grids_are_refused_for_the_number_of_tiles_they_come_to() -> No
 
 def test_what_cannot_be_followed_is_left_to_the_decoder() -> None:
     data = _heif((b"dimg", 1, [1]))
-    for cut in range(len(data)):
-        try:
-            bounds.check(data[:cut])
-        except Permanent as refused:  # the whole loop, seen
-            assert cut > data.index(b"dimg"), refused
+    for cut in range(data.index(b"iref")):
+        bounds.check(data[:cut])
     start = data.index(b"iref") - 4
     for length in (0, 1, 7, 2**32 - 1):
         bounds.check(data[:start] + struct.pack(">I", length) + data[start + 4 : start + 20])

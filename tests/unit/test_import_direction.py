@@ -25,6 +25,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "chalicelib.boundary",
+        "chalicelib.bounds",
         "chalicelib.colour",
         "chalicelib.cursors",
         "chalicelib.events",

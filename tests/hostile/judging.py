@@ -1,0 +1,84 @@
+"""What a file has done to a decoding child, and whether that is allowed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from chalicelib.clip.pixels import PixelSpec
+from chalicelib.decoding import DecoderPool, Limits, Prepared
+from chalicelib.errors import Permanent
+from tests.hostile.generate import KINDS
+from tests.hostile.parts import Hostile
+from tests.unit.pictures import encoded, scene
+from tests.unit.sentences import faults as faults_of_sentence
+
+LIMITS = Limits(memory=2 * 1024**3, cpu_seconds=10, wall_seconds=60)
+SPEC = PixelSpec("shortest", 32, 32, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+HONEST = encoded(scene(80, 60), "JPEG")
+
+
+class Outcome(NamedTuple):
+    """`kind`: "read" or "refused"; `said`: the size, or the reason; `faults`: what may not be."""
+
+    kind: str
+    said: str
+    faults: list[str]
+
+
+def outcome(pool: DecoderPool, data: bytes) -> Outcome:
+    """Let a child decode `data`. Any error but a Permanent comes through."""
+    try:
+        prepared = pool.prepare(data, SPEC)
+    except Permanent as error:
+        return Outcome("refused", error.message, faults_of_sentence(error.message))
+    said = f"{prepared.width} x {prepared.height}"
+    return Outcome("read", said, faults_of_picture(prepared, pool.limits.max_pixels))
+
+
+def faults_of_picture(prepared: Prepared, max_pixels: int) -> list[str]:
+    found = []
+    if not 0 < prepared.width * prepared.height <= max_pixels:
+        found.append("of no size, or too large")
+    if prepared.pixels.shape != (SPEC.size, SPEC.size, 3):
+        found.append(f"pixels of shape {prepared.pixels.shape}")
+    if not (prepared.camera + prepared.lens).isprintable():
+        found.append("control characters in the names")
+    if len(prepared.camera) > 250 or len(prepared.lens) > 250:
+        found.append("a name that is too long")
+    place, exposure = prepared.location, prepared.exposure
+    if place and not (abs(place.lat) <= 90 and abs(place.lon) <= 180):
+        found.append(f"is nowhere on Earth: {place}")
+    told = () if exposure is None else (
+        exposure.seconds, exposure.f_number, exposure.iso, exposure.focal_mm
+    )  # fmt: skip
+    if not all(number is None or 0 < number < 1e9 for number in told):
+        found.append(f"impossible exposure: {exposure}")
+    if prepared.taken_at and prepared.taken_at.tzinfo is None:
+        found.append("a time without a zone")
+    return found
+
+
+def reads_an_honest_picture(pool: DecoderPool) -> None:
+    honest = pool.prepare(HONEST, SPEC)
+    assert (honest.width, honest.height) == (80, 60)
+
+
+def processor_seconds(pool: DecoderPool) -> float:
+    """What the pool's children have used so far; of this process's children, if it says so."""
+    ticks = 0
+    for child in pool._all:
+        fields = Path(f"/proc/{child.process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def sample() -> list[Hostile]:
+    """A few files of every kind, none of which leaves open what becomes of it."""
+    chosen = []
+    for kind in KINDS:
+        small = [file for file in kind.hostile() if len(file.data) < 1_000_000 and file.data]
+        for verdict in ("refused", "read"):
+            chosen += [file for file in small if file.verdict == verdict][:2]
+    return chosen
