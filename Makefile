@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
-.PHONY: help demo model opensearch test check fmt golden lock clean bench bench-ingest bench-index bench-clip
+.PHONY: help demo model opensearch test check fmt golden lock clean bench bench-ingest bench-index bench-clip fuzz
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -54,6 +54,10 @@ bench-clip: $(VENV)/dev.done .cache/bench/venv/done $(if $(TORCH),.cache/bench/v
 golden: .cache/golden.done  ## record anew what transformers and open_clip make of small models (torch: 3 GB, once)
 	@PYTHONPATH=. .cache/golden/bin/python -m tests.golden.record
 
+SECONDS ?= 600
+fuzz: .cache/fuzz/venv/done  ## ever new damaged files for images.py (atheris: Linux, Python 3.11 to 3.13); SECONDS=60, ARGS='FILE' tries one
+	@PYTHONPATH=. $(<D)/bin/python -m tests.hostile.fuzz_images $(SECONDS) $(ARGS)
+
 lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hashes
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt local/requirements.in -o local/requirements.txt
@@ -61,6 +65,7 @@ lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hash
 	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements-gpu.in -o container_embedder/requirements-gpu.txt
 	@$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
 	@$(COMPILE) -c requirements-dev.txt tests/golden/requirements.in -o tests/golden/requirements.txt
+	@$(COMPILE) -c requirements-dev.txt tests/hostile/requirements.in -o tests/hostile/requirements.txt
 	@$(COMPILE) bench/requirements.in -o bench/requirements.txt
 	@$(COMPILE) bench/requirements-torch.in -o bench/requirements-torch.txt
 
@@ -93,6 +98,12 @@ $(VENV)/dev.done: requirements-dev.txt | $(BIN)/python
 .cache/api-zip.done: requirements.txt | $(VENV)/dev.done
 	@mkdir -p .cache && rm -rf .cache/api-zip
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --target .cache/api-zip -r requirements.txt >&2
+	@touch $@
+
+.cache/fuzz/venv/done: tests/hostile/requirements.txt | $(VENV)/dev.done
+	@echo "Installing what is fuzzed and with what (once) …" >&2
+	@rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) >&2
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< >&2
 	@touch $@
 
 .cache/bench/venv/done: bench/requirements.txt | $(VENV)/dev.done

@@ -16,6 +16,7 @@ from local.samples import sample_photos
 from models.cache import cache_folder
 from models.starter import build_starter
 from tests import needs, opensearch_server
+from tests.hostile.corpora import corpora as odd_pictures
 from tests.integration.local_stack import LocalStack, running
 from tests.unit import tiny_clip
 
@@ -68,6 +69,14 @@ def samples() -> Path:
     cache = cache_folder()
     with _alone(cache):
         return sample_photos(cache)
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder of odd and broken pictures from other projects' tests."""
+    cache = cache_folder()
+    with _alone(cache):
+        return odd_pictures(cache)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from local.samples import sample_photos
 from models.cache import cache_folder
 from models.starter import build_starter
 from tests import opensearch_server
+from tests.hostile.corpora import corpora
 
 GET_CHROMIUM = (
     "The tests of the page need Chromium and its driver. Debian and Ubuntu: "
@@ -42,7 +43,7 @@ def _program(variable: str, *names: str) -> Path | None:
 
 
 def _made() -> list[str]:
-    """Make the model, the photos and the search server; returns what did not come about."""
+    """Make the model, the pictures and the search server; returns what did not come about."""
     cache, missing = cache_folder(), []
     try:
         if not os.environ.get("INTELLISENSE_STARTER"):
@@ -53,6 +54,10 @@ def _made() -> list[str]:
         sample_photos(cache)
     except IntellisenseError as error:
         missing.append(f"The sample photos were not made: {error.message}")
+    try:
+        corpora(cache)
+    except IntellisenseError as error:
+        missing.append(f"The odd pictures of other projects were not fetched: {error.message}")
     try:
         opensearch_server.make_ready()
     except IntellisenseError as error:
