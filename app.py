@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -103,6 +104,7 @@ def get_images() -> dict[str, Any]:
     query = app.query()
     if "ids" in query:
         return known_images(query)
+    copies = api.flag(query.pop("copies", ""), "copies")
     states = query.pop("state", "ready").split(",")
     if unknown := [state for state in states if state not in STATES]:
         raise InvalidRequest(
@@ -115,6 +117,9 @@ def get_images() -> dict[str, Any]:
         request.model_copy(update={"states": tuple(states)})
     )
     items = images_json(records)
+    if copies:
+        for item, counted in zip(items, services().library.counted(records), strict=True):
+            item["copies"] = {"exact": counted.exact, "near": counted.near}
     return {"items": items, "next_cursor": cursor, "total": total}
 
 
@@ -143,6 +148,20 @@ def delete_image(id: str) -> dict[str, Any]:
     library = services().library
     library.delete(library.get(id))
     return {"id": id, "state": "deleted"}
+
+
+@app.route("/images/{id}/copies", methods=["GET"])
+@api.answers
+def get_copies(id: str) -> dict[str, Any]:
+    caller()
+    found = services().library.copies(id)
+    items = images_json(record for record, _ in found)
+    return {
+        "items": [
+            {**item, "copy": copy.kind, "distance": copy.distance}
+            for item, (_, copy) in zip(items, found, strict=True)
+        ]
+    }
 
 
 @app.route("/images/{id}/file", methods=["GET"])
@@ -182,7 +201,8 @@ def redirect_to(bucket: Bucket, key: str, *, save_as: str = "") -> Response:
 @app.route("/search", methods=["GET"])
 @api.answers
 def get_search() -> dict[str, Any]:
-    fields = {"q": "text", "limit": "limit", "cursor": "cursor", "facets": "facets", **FILTERS}
+    parts = {name: name for name in ("limit", "cursor", "facets", "collapse")}
+    fields = {"q": "text", **parts, **FILTERS}
     query = app.query()
     if "q" not in query:
         raise InvalidRequest("Say what to look for: /search?q=a+cat.", field="q")
@@ -198,10 +218,12 @@ def post_search() -> dict[str, Any]:
 def answer_search(request: SearchRequest) -> dict[str, Any]:
     page = services().search.search(request, owner=caller().owner)
     items = images_json(hit.record for hit in page.items)
+    for item, hit in zip(items, page.items, strict=True):
+        item["score"] = hit.score
+        if hit.copies is not None:
+            item["copies"] = asdict(hit.copies)
     answer: dict[str, Any] = {
-        "items": [
-            {**item, "score": hit.score} for item, hit in zip(items, page.items, strict=True)
-        ],
+        "items": items,
         "next_cursor": page.next_cursor,
         "total": page.total,
         "timings_ms": page.timings_ms,

@@ -179,6 +179,13 @@ def parse_query(model: type[Model], query: Mapping[str, Any], fields: dict[str, 
         raise _invalid(error, {path: name for name, path in fields.items()}) from error
 
 
+def flag(value: str, field: str) -> bool:
+    """A parameter that is on or off; "" is off. Raises `InvalidRequest`."""
+    if value not in ("", "true", "false"):
+        raise InvalidRequest("Must be true or false.", field=field)
+    return value == "true"
+
+
 _SENTENCES = {
     "missing": "This field is required.",
     "extra_forbidden": "Unknown field.",
@@ -269,6 +276,7 @@ def image_json(record: ImageRecord, base: str) -> dict[str, Any]:
         "location": {"lat": place.lat, "lon": place.lon} if place else None,
         "owner": record.owner,
         "sha256": record.sha256,
+        "perceptual_hash": record.perceptual_hash,
         "url": file_url(base, record.id),
         "thumbnail_url": thumbnail if record.thumbnail_key else None,
     }

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from chalicelib import cursors
+from chalicelib.copies import Copy, Folded, judge
 from chalicelib.errors import NotFound
 from chalicelib.index.base import Index
 from chalicelib.ingest import Ingest, log_outcome
@@ -46,6 +47,30 @@ class Library:
         found = self._index.read(ids)
         records = [found[known].record for known in ids if known in found]
         return [record for record in records if record.state != "deleted"]
+
+    def counted(self, records: list[ImageRecord]) -> list[Folded]:
+        """How many copies each of `records` has in the whole library."""
+        return [
+            Folded(
+                exact=sum(copy.kind == "exact" for copy in found),
+                near=sum(copy.kind == "near" for copy in found),
+            )
+            for found in self._index.copies(records)
+        ]
+
+    def copies(self, id: str) -> list[tuple[ImageRecord, Copy]]:
+        """The copies of an image, the exact ones first, then the nearest; at most `MAX_COPIES`.
+        Raises `NotFound` as `get` does."""
+        of = self.get(id)
+        (found,) = self._index.copies([of])
+        held = self._index.read([copy.id for copy in found])
+        # The index may lag behind; what the records say now is what counts.
+        now = ((held[c.id].record, c) for c in found if c.id in held)
+        return [
+            (record, Copy(copy.id, *verdict))
+            for record, copy in now
+            if record.state == "ready" and (verdict := judge(of, record)) is not None
+        ]
 
     def list(self, request: ListRequest) -> tuple[list[ImageRecord], str | None, int]:
         """(records newest first, cursor for the next page, how many match in all)."""

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from chalicelib.copies import Collapse, Folded
 from chalicelib.facts import Exposure, Location
 
 if TYPE_CHECKING:
@@ -260,13 +261,15 @@ Words = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_not_b
 
 class SearchRequest(Wire):
     """What to look for: exactly one of `text`, `image` (base64 or data URL) or `id`; with
-    `facets` the answer also says what the images of the ranked set have in common."""
+    `facets` the answer also says what the images of the ranked set have in common; `collapse`
+    folds copies behind the best of them."""
 
     text: Words | None = None
     image: str | None = None
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
     filters: Filters = Filters()
     facets: bool = False
+    collapse: Collapse = "none"
     limit: Annotated[int, Field(ge=1, le=200)] = 20
     cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
 
@@ -280,10 +283,12 @@ class SearchRequest(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One image of a ranked set; `score` is the inner product of unit vectors, -1 to 1."""
+    """One image of a ranked set; `score` is the inner product of unit vectors, -1 to 1. `copies`
+    stand behind it, where copies were to be collapsed."""
 
     record: ImageRecord
     score: float
+    copies: Folded | None = None
 
 
 @dataclass(frozen=True, slots=True)

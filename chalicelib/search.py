@@ -83,6 +83,7 @@ class Search:
             after=after,
             leave_out=request.id,
             facets=request.facets,
+            collapse=request.collapse,
         )
         done = time.perf_counter()
         last = ranked.hits[-1] if len(ranked.hits) == request.limit else None
@@ -142,6 +143,7 @@ class Search:
             by="text" if request.text is not None else "image" if request.image else "id",
             like=request.id,
             filters=request.filters.model_dump(mode="json", exclude_none=True),
+            collapse=request.collapse,
             limit=request.limit,
             later_page=request.cursor is not None,
             count=len(page.items),

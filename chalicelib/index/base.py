@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from chalicelib.copies import Collapse, Copy
 from chalicelib.records import Filters, Hit, ImageRecord, State
 from chalicelib.sharding import WHOLE, Shard
 
@@ -55,8 +56,8 @@ are in UTC. An image without a camera or a date is not counted there; a collecti
 
 
 class RankedSet(NamedTuple):
-    """`hits` is one page, best first; `total` the size of the whole ranked set it is part of;
-    `facets` are counted over that whole set, where they were asked for."""
+    """`hits` is one page, best first; `total` the size of the whole ranked set it is part of, as
+    folded; `facets` are counted over that whole set unfolded, where they were asked for."""
 
     hits: list[Hit]
     total: int
@@ -83,9 +84,9 @@ class Summary(NamedTuple):
 class Index(Protocol):
     """Records and vectors of one model. Safe to use from several threads and processes.
 
-    `read`, `vector` and `write` know every write that was answered. `search`, `list`, `counts`
-    and `facets` may lag behind by as much as the store says (OpenSearch: its refresh interval),
-    but never give an image that `read` no longer knows as "ready".
+    `read`, `vector` and `write` know every write that was answered. `search`, `copies`,
+    `list`, `counts` and `facets` may lag behind by as much as the store says (OpenSearch: its
+    refresh interval), but the records they give are those of images that `read` knows as "ready".
     Every method raises `IndexUnavailable` when the store does not answer.
     """
 
@@ -117,13 +118,22 @@ class Index(Protocol):
         after: tuple[float, str] | None = None,
         leave_out: str | None = None,
         facets: bool = False,
+        collapse: Collapse = "none",
     ) -> RankedSet:
         """The `limit` best "ready" images by inner product with `query` (float32 [D], unit).
 
         The ranked set is the best `ranked` images that `filters` admit, ordered by falling score
         (rounded to 6 decimals) and then by id; `after` starts behind that (score, id), and
         `leave_out` names an id that does not take part. A filter never makes a page shorter than
-        what matches. Records come without vectors."""
+        what matches. Records come without vectors.
+
+        `collapse` folds the ranked set: an image that is such a copy of a better one in the set
+        is no item of its own but counted behind it. Each hit then says what is behind it, and
+        `after` names a place in the folded set."""
+
+    def copies(self, of: Sequence[ImageRecord]) -> list[list[Copy]]:
+        """For each record the other "ready" images that are copies of it, as
+        `chalicelib.copies.first_copies` orders and cuts them. May lag as searches do."""
 
     def list(
         self,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chalicelib.copies import Collapse, Copy
 from chalicelib.index import sql
 from chalicelib.index.base import (
     Facets,
@@ -30,8 +31,9 @@ from chalicelib.index.base import (
 )
 from chalicelib.index.checks import checked_writes, unit_vector
 from chalicelib.index.database import Database
+from chalicelib.index.embedded_copies import copies_of, folded_set
 from chalicelib.index.facets import Alike, counted
-from chalicelib.index.ranking import best_page, page_behind
+from chalicelib.index.ranking import Scored, best_page, page_behind
 from chalicelib.index.times import micros, recency
 from chalicelib.index.vectors import Snapshot, VectorCache
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
@@ -115,26 +117,37 @@ class EmbeddedIndex:
         after: tuple[float, str] | None = None,
         leave_out: str | None = None,
         facets: bool = False,
+        collapse: Collapse = "none",
     ) -> RankedSet:
         query = unit_vector(query, self._dim, field="query")
         with self._database.reading() as db:
             snapshot = self._vectors.snapshot(db)
             taking = self._taking(db, snapshot, filters, leave_out)
-            if facets:
+            if facets or collapse != "none":
                 best, total = best_page(
                     snapshot, query, taking, limit=ranked, ranked=ranked, after=None
                 )
-                counts = _counted(db, [int(snapshot.nums[slot]) for slot, _ in best])
+                counts = _counted(db, _nums(snapshot, best)) if facets else None
+                best, behind = folded_set(snapshot, best, collapse)
+                total = len(best)
                 page = page_behind(snapshot, best, limit=limit, after=after)
             else:
-                counts = None
+                counts, behind = None, {}
                 page, total = best_page(
                     snapshot, query, taking, limit=limit, ranked=ranked, after=after
                 )
-            nums = [int(snapshot.nums[slot]) for slot, _ in page]
+            nums = _nums(snapshot, page)
             records = _records(db, nums)
-        hits = [Hit(records[num], score) for num, (_, score) in zip(nums, page, strict=True)]
+        hits = [
+            Hit(records[num], score, behind.get(slot))
+            for num, (slot, score) in zip(nums, page, strict=True)
+        ]
         return RankedSet(hits, total, counts)
+
+    def copies(self, of: Sequence[ImageRecord]) -> list[list[Copy]]:
+        with self._database.reading() as db:
+            snapshot = self._vectors.snapshot(db)
+        return [copies_of(snapshot, record) for record in of]
 
     def counts(self) -> dict[State, int]:
         with self._database.reading() as db:
@@ -282,6 +295,10 @@ def _records(db: sqlite3.Connection, nums: Sequence[int]) -> dict[int, ImageReco
         query = f"SELECT num, body FROM images WHERE num IN ({sql.marks(len(some))})"
         found.update((num, sql.from_body(body)) for num, body in db.execute(query, some))
     return found
+
+
+def _nums(snapshot: Snapshot, scored: Sequence[Scored]) -> list[int]:
+    return [int(snapshot.nums[slot]) for slot, _ in scored]
 
 
 def _counted(db: sqlite3.Connection, nums: Sequence[int]) -> Facets:

@@ -8,6 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib.copies import (
+    MAX_FOLDED_IDS,
+    Collapse,
+    Copy,
+    Folded,
+    copies_among,
+    judge,
+)
 from chalicelib.index.base import (
     Facets,
     Listing,
@@ -85,6 +93,7 @@ class MemoryIndex:
         after: tuple[float, str] | None = None,
         leave_out: str | None = None,
         facets: bool = False,
+        collapse: Collapse = "none",
     ) -> RankedSet:
         query = unit_vector(query, self._dim, field="query")
         hits = [
@@ -96,16 +105,21 @@ class MemoryIndex:
         ]
         hits.sort(key=lambda hit: (-hit.score, hit.record.id))
         hits = hits[: max(0, ranked)]
+        items = hits if collapse == "none" else _folded(hits, collapse)
         behind = [
             hit
-            for hit in hits
+            for hit in items
             if after is None or (-hit.score, hit.record.id) > (-after[0], after[1])
         ]
         return RankedSet(
             behind[: max(0, limit)],
-            len(hits),
+            len(items),
             _facets(hit.record for hit in hits) if facets else None,
         )
+
+    def copies(self, of: Sequence[ImageRecord]) -> list[list[Copy]]:
+        ready = [h.record for h in self._everything() if h.record.state == "ready"]
+        return [copies_among(one, ((r.id, r) for r in ready if r.id != one.id)) for one in of]
 
     def counts(self) -> dict[State, int]:
         states = [held.record.state for held in self._everything()]
@@ -151,6 +165,26 @@ class MemoryIndex:
         place = None if after is None else (recency(after[0]), after[1])
         behind = [r for r in records if place is None or (recency(r.uploaded_at), r.id) > place]
         return Listing(behind[: max(0, limit)], len(records))
+
+
+def _folded(hits: list[Hit], collapse: Collapse) -> list[Hit]:
+    """Each behind the first item it is a copy of."""
+    behind: list[tuple[Hit, list[tuple[str, str]]]] = []
+    for hit in hits:
+        for item, those in behind:
+            verdict = judge(item.record, hit.record)
+            if verdict is not None and collapse in (verdict[0], "near"):
+                those.append((verdict[0], hit.record.id))
+                break
+        else:
+            behind.append((hit, []))
+    return [replace(item, copies=_counted(those)) for item, those in behind]
+
+
+def _counted(behind: list[tuple[str, str]]) -> Folded:
+    exact = sum(kind == "exact" for kind, _ in behind)
+    ids = tuple(name for _, name in behind[:MAX_FOLDED_IDS])
+    return Folded(exact, len(behind) - exact, ids)
 
 
 def _facets(records: Iterable[ImageRecord]) -> Facets:

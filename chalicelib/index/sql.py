@@ -14,6 +14,7 @@ import orjson
 
 from chalicelib.facts import EARTH_RADIUS_KM, Exposure, Location
 from chalicelib.index.base import Summary
+from chalicelib.index.folding import signature
 from chalicelib.index.times import micros, recency
 from chalicelib.records import Filters, ImageRecord, Near
 
@@ -35,7 +36,7 @@ IMAGES = """CREATE TABLE images (
   state TEXT NOT NULL, collection TEXT NOT NULL, owner TEXT NOT NULL, format TEXT NOT NULL,
   camera TEXT NOT NULL, year INTEGER, date INTEGER,
   width INTEGER NOT NULL, height INTEGER NOT NULL, orientation TEXT, lat REAL, lon REAL,
-  recency INTEGER NOT NULL, indexed INTEGER NOT NULL, body TEXT NOT NULL
+  recency INTEGER NOT NULL, indexed INTEGER NOT NULL, signature BLOB NOT NULL, body TEXT NOT NULL
 )"""
 VECTORS = "CREATE TABLE vectors (num INTEGER PRIMARY KEY, vector BLOB NOT NULL)"
 INDEXES = {
@@ -51,13 +52,14 @@ INDEXES = {
 # meta.seq      the number of the last write; every write takes the next, none is ever used twice
 # meta.purged   the highest seq among the tombstones purged so far
 # images.seq    the number of the write that made this row what it is: the record's version
+# images.signature  what copies are told by, as chalicelib.index.folding has it
 # images.body   the whole record but its vector, as JSON; the other columns are read from it
 # images.recency  -uploaded_at in microseconds, so that listings run up one index
 
 STORE = (
     "INSERT OR REPLACE INTO images (num, id, seq, state, collection, owner, format, camera, year,"
-    " date, width, height, orientation, lat, lon, recency, indexed, body)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " date, width, height, orientation, lat, lon, recency, indexed, signature, body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 ALIKE = (
@@ -96,6 +98,7 @@ def to_row(record: ImageRecord) -> tuple[Any, ...]:
         None if place is None else place.lon,
         recency(record.uploaded_at),
         micros(record.indexed_at),
+        signature(record.sha256, record.perceptual_hash),
         to_body(record),
     )
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chalicelib.index.folding import Signatures, signatures
+
 BLOCK = 16_384
 """Rows in one block of the matrix. Growing adds a block; what is there is never copied."""
 
@@ -20,7 +22,8 @@ _FETCH = 2048
 _FEW_DEAD = 1024
 _MOST_DEAD = 0.25
 _CHANGED = (
-    "SELECT num, id, vector FROM images LEFT JOIN vectors USING (num) WHERE seq > ? ORDER BY seq"
+    "SELECT num, id, vector, signature FROM images LEFT JOIN vectors USING (num)"
+    " WHERE seq > ? ORDER BY seq"
 )
 
 
@@ -29,7 +32,7 @@ class Snapshot:
     """The vectors as they were when write number `seq` was the last.
 
     Slots 0 to `size` - 1 are filled; `alive` says which of them count, None: all do.
-    `nums` and `ids` name the image of each slot.
+    `nums` and `ids` name the image of each slot; `signatures` are what copies are told by.
     """
 
     seq: int
@@ -37,6 +40,7 @@ class Snapshot:
     blocks: tuple[NDArray[np.float32], ...]
     nums: NDArray[np.int64]
     ids: list[str]
+    signatures: Signatures
     alive: NDArray[np.bool_] | None
 
     def products(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -83,6 +87,7 @@ class VectorCache:
         self._size = 0
         self._blocks: list[NDArray[np.float32]] = []
         self._nums = np.empty(BLOCK, dtype=np.int64)
+        self._signatures = np.empty((BLOCK, 4), dtype=np.uint64)
         self._alive = np.empty(BLOCK, dtype=np.bool_)
         self._ids: list[str] = []
         self._slot_of: dict[int, int] = {}
@@ -110,7 +115,7 @@ class VectorCache:
                 self._forget_purged(db)
             changed = db.execute(_CHANGED, (self._seq,))
             while rows := changed.fetchmany(_FETCH):
-                self._kill([num for num, _, _ in rows])
+                self._kill([row[0] for row in rows])
                 self._append([row for row in rows if row[2] is not None])
             self._compact()
             self._seq = seq
@@ -130,19 +135,21 @@ class VectorCache:
             self._alive = self._alive.copy()
             self._alive[slots] = False
 
-    def _append(self, rows: list[tuple[int, str, bytes]]) -> None:
-        """Give each row (num, id, vector) the next slot."""
+    def _append(self, rows: list[tuple[int, str, bytes, bytes]]) -> None:
+        """Give each row (num, id, vector, signature) the next slot."""
         if not rows:
             return
         start, end = self._size, self._size + len(rows)
         while end > len(self._nums):
             self._nums = np.concatenate([self._nums, np.empty_like(self._nums)])
+            self._signatures = np.concatenate([self._signatures, np.empty_like(self._signatures)])
             self._alive = np.concatenate([self._alive, np.empty_like(self._alive)])
-        self._nums[start:end] = [num for num, _, _ in rows]
+        self._nums[start:end] = [row[0] for row in rows]
+        self._signatures[start:end] = signatures([row[3] for row in rows])
         self._alive[start:end] = True
-        self._ids.extend(name for _, name, _ in rows)
-        self._slot_of.update((num, start + i) for i, (num, _, _) in enumerate(rows))
-        joined = np.frombuffer(b"".join(vector for _, _, vector in rows), dtype="<f4")
+        self._ids.extend(row[1] for row in rows)
+        self._slot_of.update((row[0], start + i) for i, row in enumerate(rows))
+        joined = np.frombuffer(b"".join(row[2] for row in rows), dtype="<f4")
         self._copy(joined.reshape(len(rows), self._dim).astype(np.float32, copy=False))
 
     def _copy(self, vectors: NDArray[np.float32]) -> None:
@@ -168,6 +175,8 @@ class VectorCache:
         room = max(BLOCK, -(-self._size // BLOCK) * BLOCK)
         self._nums = np.empty(room, dtype=np.int64)
         self._nums[: self._size] = old.nums[slots]
+        self._signatures = np.empty((room, 4), dtype=np.uint64)
+        self._signatures[: self._size] = old.signatures[slots]
         self._alive = np.ones(room, dtype=np.bool_)
         self._ids = [old.ids[slot] for slot in slots.tolist()]
         self._slot_of = {num: slot for slot, num in enumerate(self._nums[: self._size].tolist())}
@@ -179,5 +188,6 @@ class VectorCache:
             blocks=tuple(self._blocks),
             nums=self._nums[: self._size],
             ids=self._ids,
+            signatures=self._signatures[: self._size],
             alive=None if len(self._slot_of) == self._size else self._alive[: self._size],
         )

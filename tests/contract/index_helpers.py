@@ -102,12 +102,20 @@ def search_ids(index: Index, filters: Filters = ANY, **options: Any) -> list[str
 
 
 def walk(
-    index: Index, query: NDArray[np.float32], filters: Filters = ANY, *, limit: int, ranked: int
+    index: Index,
+    query: NDArray[np.float32],
+    filters: Filters = ANY,
+    *,
+    limit: int,
+    ranked: int,
+    **options: Any,
 ) -> list[Hit]:
     """Every page, one after the other."""
     hits: list[Hit] = []
     after = None
-    while page := index.search(query, filters, limit=limit, ranked=ranked, after=after).hits:
+    while page := index.search(
+        query, filters, limit=limit, ranked=ranked, after=after, **options
+    ).hits:
         hits += page
         after = (page[-1].score, page[-1].record.id)
     return hits

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from chalicelib import images
+from chalicelib.copies import HASH_DIGITS, MAX_BITS, Marks, judge
 from chalicelib.errors import Permanent, TooLarge, UnreadableImage
 from tests.unit.heic import heic
 from tests.unit.pictures import (
@@ -615,7 +616,7 @@ def test_a_thumbnail_carries_no_facts_of_the_photo() -> None:
 def test_elongated_pictures_are_opened_and_hashed(size: tuple[int, int]) -> None:
     picture = opened(encoded(Image.new("RGB", size, (9, 9, 9)), "PNG"))
     assert picture.size == size
-    assert len(images.perceptual_hash(picture)) == 16
+    assert len(images.perceptual_hash(picture)) == HASH_DIGITS
 
 
 # --- perceptual hash --------------------------------------------------------------------------
@@ -626,28 +627,56 @@ def bits_apart(one: Image.Image, other: Image.Image) -> int:
     return (next(hashes) ^ next(hashes)).bit_count()
 
 
+def of_file(picture: Image.Image) -> Marks:
+    return Marks("", images.perceptual_hash(picture))
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_copies_encoded_anew_or_made_smaller_hash_nearly_alike(seed: int) -> None:
+def test_files_encoded_anew_or_made_smaller_are_near_copies(seed: int) -> None:
     original = scene(640, 480, seed=seed)
-    copies = [
+    others = [
         opened(encoded(original, "JPEG", quality=40)),
         opened(encoded(original, "WEBP", quality=40)),
+        opened(encoded(original.convert("L").convert("RGB"), "PNG")),
         original.resize((320, 240)),
         original.resize((900, 675), Image.Resampling.LANCZOS),
     ]
-    assert max(bits_apart(original, copy) for copy in copies) <= 6
+    assert max(bits_apart(original, other) for other in others) <= MAX_BITS
+    assert {judge(of_file(original), of_file(other))[0] for other in others} == {"near"}  # type: ignore[index]
 
 
-def test_other_pictures_hash_far_apart() -> None:
-    pictures = [scene(640, 480, seed=seed) for seed in range(6)]
-    apart = [bits_apart(a, b) for n, a in enumerate(pictures) for b in pictures[:n]]
-    assert min(apart) >= 14
+def test_other_pictures_are_no_copies() -> None:
+    pictures = [scene(640, 480, seed=seed) for seed in range(12)]
+    pairs = [(a, b) for n, a in enumerate(pictures) for b in pictures[:n]]
+    assert min(bits_apart(a, b) for a, b in pairs) >= 20
+    assert {judge(of_file(a), of_file(b)) for a, b in pairs} == {None}
+
+
+def flat_pictures() -> list[Image.Image]:
+    """Pages, skies and shades, made alike and yet not the same."""
+    across = Image.fromarray(np.tile(np.arange(0, 252, 4, dtype=np.uint8), (64, 1))).convert("RGB")
+    dotted = Image.new("RGB", (800, 600), "white")
+    dotted.paste((0, 0, 0), (100, 100, 140, 140))
+    return [
+        Image.new("RGB", (800, 600), "white"),
+        Image.new("RGB", (800, 600), "black"),
+        dotted,
+        across,
+        across.rotate(90, expand=True),
+    ]
+
+
+def test_flat_pictures_are_no_copies_of_each_other() -> None:
+    pictures = flat_pictures()
+    assert {judge(of_file(a), of_file(b)) for a in pictures for b in pictures} == {None}
 
 
 def test_the_hash_tells_where_a_picture_grows_brighter() -> None:
     rising = Image.fromarray(np.tile(np.arange(0, 252, 4, dtype=np.uint8), (64, 1))).convert("RGB")
-    assert images.perceptual_hash(rising) == "f" * 16
-    assert images.perceptual_hash(rising.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == "0" * 16
+    falling = rising.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    assert images.perceptual_hash(rising) == "f" * 16 + "0" * 16
+    assert images.perceptual_hash(falling) == "0" * 32
+    assert images.perceptual_hash(falling.rotate(90, expand=True)) == "0" * 16 + "f" * 16
 
 
 def test_the_test_picture_has_four_different_quarters() -> None:

@@ -14,6 +14,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     (
         "chalicelib",
         "chalicelib.config",
+        "chalicelib.copies",
         "chalicelib.deadline",
         "chalicelib.errors",
         "chalicelib.facts",

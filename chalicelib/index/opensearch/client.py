@@ -243,4 +243,4 @@ def _short(reason: object) -> str:
 
 
 def _type_of(path: str) -> str:
-    return "application/x-ndjson" if path.endswith("/_bulk") else "application/json"
+    return "application/x-ndjson" if path.endswith(("/_bulk", "/_msearch")) else "application/json"

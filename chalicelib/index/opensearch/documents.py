@@ -6,6 +6,7 @@ from dataclasses import MISSING, asdict, fields
 from datetime import datetime
 from typing import Any
 
+from chalicelib.copies import bands
 from chalicelib.facts import Exposure, Location
 from chalicelib.index.base import Summary
 from chalicelib.index.times import micros, recency
@@ -44,6 +45,8 @@ def to_document(record: ImageRecord) -> Document:
         document |= {"date": micros(record.date), "year": str(record.year)}
     if record.orientation is not None:
         document["orientation"] = record.orientation
+    if record.state == "ready":
+        document["bands"] = bands(record.perceptual_hash)
     if record.vector is not None:
         document["vector"] = record.vector
     return document

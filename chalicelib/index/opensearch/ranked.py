@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.copies import Collapse, Folded, Marks
 from chalicelib.index.base import FACETS, Facets
 from chalicelib.index.facets import Alike, counted
+from chalicelib.index.opensearch.alike import marks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +27,12 @@ Ask = Callable[[dict[str, Any]], Any]
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """`places` run from the best; equal scores by id."""
+    """`places` run from the best; equal scores by id. `copies` stand behind them, where the set
+    was folded."""
 
     places: list[Place]
     facets: Facets | None
+    copies: dict[str, Folded] = field(default_factory=dict)
 
     def behind(self, after: Place | None) -> list[Place]:
         if after is None:
@@ -44,20 +48,45 @@ def ranked_set(
     *,
     ranked: int,
     facets: bool,
+    collapse: Collapse = "none",
 ) -> Ranked:
     """The best `ranked` images that `admitted` (None: all) lets through."""
     if ranked <= 0:
         return Ranked([], {name: {} for name in FACETS} if facets else None)
     k = max(ranked, LEAST_K)
-    hits = _hits(ask, _nearest(query, admitted, k), k, facets)
+    values = ("id", *(FACETS if facets else ()), *(Marks._fields if collapse != "none" else ()))
+    hits = _hits(ask, _nearest(query, admitted, k), k, values)
     if len(hits) < k and len(hits) < _matching(ask, admitted):
         # A walk along the graph may not reach everything, above all where many vectors are
         # the same; then all that match are looked at.
-        hits = _hits(ask, _exactly(query, admitted), k, facets)
+        hits = _hits(ask, _exactly(query, admitted), k, values)
     scored = sorted(((_inner_product(hit["_score"]), _id(hit), hit) for hit in hits), key=_order)
     best = scored[:ranked]
     found = counted(_alike(hit["fields"]) for _, _, hit in best) if facets else None
-    return Ranked([(score, name) for score, name, _ in best], found)
+    places = [(score, name) for score, name, _ in best]
+    if collapse == "none":
+        return Ranked(places, found)
+    return _folded(places, [_signature(hit["fields"]) for _, _, hit in best], collapse, found)
+
+
+def _folded(
+    places: list[Place], signatures: list[bytes], collapse: Collapse, facets: Facets | None
+) -> Ranked:
+    from chalicelib.index import folding
+
+    stacks = folding.fold(folding.signatures(signatures), collapse)
+    ids = [name for _, name in places]
+    return Ranked(
+        [places[stack.place] for stack in stacks],
+        facets,
+        {ids[stack.place]: folding.folded(stack, ids) for stack in stacks},
+    )
+
+
+def _signature(values: dict[str, list[Any]]) -> bytes:
+    from chalicelib.index.folding import signature
+
+    return signature(*marks(values))
 
 
 def _order(place: tuple[Any, ...]) -> tuple[float, str]:
@@ -103,7 +132,9 @@ def _matching(ask: Ask, admitted: dict[str, Any] | None) -> int:
     return count
 
 
-def _hits(ask: Ask, query: dict[str, Any], size: int, facets: bool) -> list[dict[str, Any]]:
+def _hits(
+    ask: Ask, query: dict[str, Any], size: int, values: Sequence[str]
+) -> list[dict[str, Any]]:
     """Ids come from doc values: reading the stored `_id` of a thousand hits takes longer than
     finding them."""
     body = {
@@ -112,7 +143,7 @@ def _hits(ask: Ask, query: dict[str, Any], size: int, facets: bool) -> list[dict
         "track_total_hits": False,
         "_source": False,
         "stored_fields": "_none_",
-        "docvalue_fields": ["id", *(FACETS if facets else ())],
+        "docvalue_fields": [*values],
     }
     hits: list[dict[str, Any]] = ask(body)["hits"]["hits"]
     return hits

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chalicelib.errors import IndexUnavailable
-from chalicelib.index.opensearch.client import Client, is_missing, missing
+from chalicelib.index.opensearch.client import Client, encode, is_missing, missing
 
 SEARCH_PATIENCE_S = 8.0
 """Somebody waits for the answer: better an error while they still do."""
@@ -70,6 +70,22 @@ class Requests:
         if answer.get("timed_out") or answer["_shards"]["failed"]:
             raise IndexUnavailable("A part of the index did not answer.")
         return answer
+
+    def searches(self, bodies: Sequence[dict[str, Any]], *, patience_s: float) -> list[Any]:
+        """Many at once; raises as `search` does, also where one of them alone went wrong."""
+        if not bodies:
+            return []
+        asked = b"".join(b"{}\n" + encode(body) + b"\n" for body in bodies)
+        found = self._client.call(
+            "POST", f"/{self._name}/_msearch", asked, patience_s=patience_s
+        )  # fmt: skip
+        answers: list[Any] = found["responses"]
+        for answer in answers:
+            if is_missing(error := answer.get("error") or {}):
+                raise missing(error.get("reason", ""))
+            if error or answer.get("timed_out") or answer["_shards"]["failed"]:
+                raise IndexUnavailable("A part of the index did not answer.")
+        return answers
 
     def aggregate(self, query: dict[str, Any], wanted: dict[str, Any]) -> Any:
         body = {"size": 0, "query": query, "aggs": wanted}

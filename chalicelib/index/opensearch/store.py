@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.copies import Collapse, Copy, copies_among
 from chalicelib.index.base import (
     FACETS,
     MAX_FACET_VALUES,
@@ -23,6 +24,7 @@ from chalicelib.index.base import (
 )
 from chalicelib.index.checks import checked_writes, unit_vector
 from chalicelib.index.opensearch import bulk, schema
+from chalicelib.index.opensearch.alike import candidates, marked
 from chalicelib.index.opensearch.client import Client, encode
 from chalicelib.index.opensearch.documents import (
     WITHOUT_VECTOR,
@@ -163,6 +165,7 @@ class OpenSearchIndex:
         after: tuple[float, str] | None = None,
         leave_out: str | None = None,
         facets: bool = False,
+        collapse: Collapse = "none",
     ) -> RankedSet:
         query = unit_vector(query, self._dim, field="query")
         self._mark.touch()
@@ -172,6 +175,7 @@ class OpenSearchIndex:
             leaving_out(filter_query(filters), leave_out),
             ranked=ranked,
             facets=facets,
+            collapse=collapse,
         )
         hits = self._page(whole, filters, limit, after)
         return RankedSet(hits, len(whole.places), whole.facets)
@@ -190,13 +194,22 @@ class OpenSearchIndex:
             )
             records = {d["_id"]: from_document(d["_source"]) for d in found}
             hits += [
-                Hit(record, score)
+                Hit(record, score, whole.copies.get(name))
                 for score, name in some
                 if (record := records.get(name)) is not None
                 and record.state == "ready"
                 and filters.admits(record)
             ]
         return hits
+
+    def copies(self, of: Sequence[ImageRecord]) -> list[list[Copy]]:
+        asked = [candidates(record) for record in of]
+        bodies = [body for body in asked if body is not None]
+        answers = iter(self._ask.searches(bodies, patience_s=SEARCH_PATIENCE_S))
+        return [
+            [] if body is None else copies_among(record, marked(next(answers)))
+            for record, body in zip(of, asked, strict=True)
+        ]
 
     def list(
         self,
