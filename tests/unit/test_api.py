@@ -449,6 +449,7 @@ def test_a_method_that_a_route_does_not_take_is_405_and_says_which_it_takes(
         ("DELETE", f"/images/{ID}"),
         ("GET", f"/images/{ID}/file"),
         ("GET", f"/images/{ID}/thumbnail"),
+        ("GET", f"/images/{ID}/copies"),
         ("GET", "/images/x"),
         ("GET", f"/images/{quote('<script>')}"),
     ],
@@ -548,6 +549,7 @@ ALL_ROUTES = [
     ("DELETE", "/images/{id}"),
     ("GET", "/images/{id}/file"),
     ("GET", "/images/{id}/thumbnail"),
+    ("GET", "/images/{id}/copies"),
     ("GET", "/search"),
     ("POST", "/search"),
     ("GET", "/stats"),
@@ -699,6 +701,7 @@ def test_an_image_is_answered_as_the_manual_shows_it(site: Site) -> None:
         width=451,
         height=300,
         sha256="ab" * 32,
+        perceptual_hash="0f" * 16,
     )
     site.index.write([Write(given, None)])
     assert site.get(f"/images/{ID}").json == {
@@ -721,6 +724,7 @@ def test_an_image_is_answered_as_the_manual_shows_it(site: Site) -> None:
         "location": {"lat": 48.1, "lon": 11.5},
         "owner": "",
         "sha256": "ab" * 32,
+        "perceptual_hash": "0f" * 16,
         "url": f"http://{HOST}/images/{ID}/file",
         "thumbnail_url": f"http://{HOST}/images/{ID}/thumbnail?v=9b1f6f0a",
     }
@@ -851,6 +855,88 @@ def test_the_library_lists_states_and_known_ids(site: Site) -> None:
         ("0", "ready", ""),
     ]
     assert site.get("/images", ids="").json["items"] == []
+
+
+HASH = "5f3a91c07be2d846" * 2
+
+
+def fill_with_copies(site: Site) -> None:
+    """0, 1 and 2 are one file, 3 a near copy of it, 4 another picture."""
+    marks = {n: {"sha256": "aa", "perceptual_hash": HASH} for n in range(3)}
+    marks[3] = {"sha256": "bb", "perceptual_hash": HASH[:-1] + "5"}
+    marks[4] = {"sha256": "cc", "perceptual_hash": HASH[::-1]}
+    site.index.write([Write(record(n, **parts), None) for n, parts in marks.items()])
+
+
+def test_the_copies_of_an_image_are_told_apart_and_in_order(site: Site) -> None:
+    fill_with_copies(site)
+    items = site.get(f"/images/{ID}/copies").json["items"]
+    exact = sorted((record(n).id, "exact", 0) for n in (0, 2))
+    assert [(i["id"], i["copy"], i["distance"]) for i in items] == [
+        *exact,
+        (record(3).id, "near", 2),
+    ]
+    assert {"thumbnail_url", "url", "name"} <= set(items[0])
+    assert site.get(f"/images/{record(4).id}/copies").json == {"items": []}
+
+
+def test_copies_are_told_of_as_they_are_now(site: Site) -> None:
+    """What the index found may have been deleted or overwritten since."""
+    fill_with_copies(site)
+    found = site.index.copies([record(1, sha256="aa", perceptual_hash=HASH)])
+    held = site.index.read([record(0).id, record(3).id])
+    site.index.write(
+        [
+            Write(record(0, state="deleted", vector=None, sha256="aa"), held[record(0).id].version),
+            Write(record(3, sha256="aa", perceptual_hash=HASH), held[record(3).id].version),
+        ]
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(site.index, "copies", lambda of: found)
+        items = site.get(f"/images/{ID}/copies").json["items"]
+    assert {(i["key"], i["copy"], i["distance"]) for i in items} == {
+        ("2", "exact", 0),
+        ("3", "exact", 0),
+    }
+
+
+def test_a_listing_counts_copies_where_they_are_asked_for(site: Site) -> None:
+    fill_with_copies(site)
+    items = site.get("/images", copies="true").json["items"]
+    assert {i["key"]: i["copies"] for i in items} == {
+        **{str(n): {"exact": 2, "near": 1} for n in range(3)},
+        "3": {"exact": 0, "near": 3},
+        "4": {"exact": 0, "near": 0},
+    }
+    assert "copies" not in site.get("/images").json["items"][0]
+    assert "copies" not in site.get("/images", copies="false").json["items"][0]
+    assert site.get("/images", copies="yes").error == (400, "invalid_request", "copies")
+
+
+def test_search_collapses_copies_where_that_is_asked_for(site: Site) -> None:
+    fill_with_copies(site)
+    found = site.get("/search", q="2", collapse="near").json
+    assert (found["total"], [i["key"] for i in found["items"]][0]) == (2, "2")
+    copies = found["items"][0]["copies"]
+    assert (copies["exact"], copies["near"]) == (2, 1)
+    assert set(copies["ids"]) == {record(n).id for n in (0, 1, 3)}
+    assert found["items"][1]["copies"] == {"exact": 0, "near": 0, "ids": []}
+    posted = site.call("POST", "/search", {"text": "2", "collapse": "exact", "limit": 2}).json
+    assert posted["total"] == 3
+    assert posted["items"][0]["copies"]["exact"] == 2
+    plain = site.get("/search", q="2").json
+    assert (plain["total"], "copies" in plain["items"][0]) == (5, False)
+    assert site.get("/search", q="2", collapse="all").error[2] == "collapse"
+
+
+def test_a_cursor_goes_with_its_way_of_collapsing(site: Site) -> None:
+    fill_with_copies(site)
+    cursor = site.get("/search", q="2", collapse="near", limit="1").json["next_cursor"]
+    rest = site.get("/search", q="2", collapse="near", cursor=cursor).json
+    assert [i["key"] for i in rest["items"]] == ["4"]
+    for other in ({}, {"collapse": "exact"}):
+        answer = site.get("/search", q="2", cursor=cursor, **other)
+        assert answer.error == (400, "invalid_cursor", "cursor")
 
 
 def test_a_place_to_upload_to_is_handed_out(site: Site) -> None:
