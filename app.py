@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -216,22 +215,7 @@ def post_search() -> dict[str, Any]:
 
 
 def answer_search(request: SearchRequest) -> dict[str, Any]:
-    page = services().search.search(request, owner=caller().owner)
-    items = images_json(hit.record for hit in page.items)
-    for item, hit in zip(items, page.items, strict=True):
-        item["score"] = hit.score
-        if hit.copies is not None:
-            item["copies"] = asdict(hit.copies)
-    answer: dict[str, Any] = {
-        "items": items,
-        "next_cursor": page.next_cursor,
-        "total": page.total,
-        "timings_ms": page.timings_ms,
-        "model": page.model,
-    }
-    if page.facets is not None:
-        answer["facets"] = page.facets
-    return answer
+    return api.page_json(services().search.search(request, owner=caller().owner), base())
 
 
 @app.route("/stats", methods=["GET"])

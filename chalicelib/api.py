@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from chalicelib import deadline
 from chalicelib.errors import IntellisenseError, InvalidRequest
 from chalicelib.log import SERVICE
-from chalicelib.records import ImageRecord, Near
+from chalicelib.records import Hit, ImageRecord, Near, Page
 
 logger = Logger(service=SERVICE, child=True)
 
@@ -280,3 +280,22 @@ def image_json(record: ImageRecord, base: str) -> dict[str, Any]:
         "url": file_url(base, record.id),
         "thumbnail_url": thumbnail if record.thumbnail_key else None,
     }
+
+
+def page_json(page: Page, base: str) -> dict[str, Any]:
+    """One page of a search as `docs/api.md` describes it."""
+    answer: dict[str, Any] = {
+        "items": [_hit_json(hit, base) for hit in page.items],
+        "next_cursor": page.next_cursor,
+        "total": page.total,
+        "timings_ms": page.timings_ms,
+        "model": page.model,
+    }
+    if page.facets is not None:
+        answer["facets"] = page.facets
+    return answer
+
+
+def _hit_json(hit: Hit, base: str) -> dict[str, Any]:
+    behind = {} if hit.copies is None else {"copies": asdict(hit.copies)}
+    return {**image_json(hit.record, base), "score": hit.score, **behind}

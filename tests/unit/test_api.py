@@ -916,7 +916,7 @@ def test_a_listing_counts_copies_where_they_are_asked_for(site: Site) -> None:
 def test_search_collapses_copies_where_that_is_asked_for(site: Site) -> None:
     fill_with_copies(site)
     found = site.get("/search", q="2", collapse="near").json
-    assert (found["total"], [i["key"] for i in found["items"]][0]) == (2, "2")
+    assert (found["total"], found["items"][0]["key"]) == (2, "2")
     copies = found["items"][0]["copies"]
     assert (copies["exact"], copies["near"]) == (2, 1)
     assert set(copies["ids"]) == {record(n).id for n in (0, 1, 3)}

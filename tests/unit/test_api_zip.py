@@ -79,6 +79,7 @@ def test_every_route_is_there(package: Path) -> None:
         "/images/{id}": ["DELETE", "GET"],
         "/images/{id}/file": ["GET"],
         "/images/{id}/thumbnail": ["GET"],
+        "/images/{id}/copies": ["GET"],
         "/search": ["GET", "POST"],
         "/stats": ["GET"],
         "/dead-letters": ["GET"],
