@@ -25,6 +25,7 @@
  * @typedef {{seconds: number|null, f_number: number|null, iso: number|null, focal_mm: number|null}} Exposure
  * @typedef {{items: Image[], next_cursor: string|null, total?: number|null}} Page
  * @typedef {{images: Record<string, number>, queue: {waiting: number, in_flight: number}, dead_letters?: {waiting: number}}} Stats
+ * @typedef {{id: string, came_at: string, receives: number|null, keys: string[], more_keys: number, code: string, error: string}} Letter
  * @typedef {{id: string, key: string, name: string, url: string, post: {url: string, fields: Record<string, string>}}} Place
  */
 import { filtersOf, isLibrary } from "./query.js";
@@ -90,6 +91,21 @@ export class Api {
   /** @returns {Promise<Stats>} */
   stats() {
     return this.#ask("GET", "stats");
+  }
+
+  /** What could not be processed. @returns {Promise<{items: Letter[], total: number}>} */
+  deadLetters() {
+    return this.#ask("GET", "dead-letters");
+  }
+
+  /** @param {string} id */
+  redrive(id) {
+    return this.#ask("POST", "dead-letters/redrive", { body: { id } });
+  }
+
+  /** @param {string} id @param {string} reason */
+  discard(id, reason) {
+    return this.#ask("POST", "dead-letters/discard", { body: { id, reason } });
   }
 
   /** Places to upload to. @param {string} collection @param {File[]} files @returns {Promise<Place[]>} */

@@ -1,6 +1,7 @@
 /** Puts the parts together: the address says what is shown, the parts tell the address what was asked. */
 import { announce } from "./announce.js";
 import { Api } from "./api.js";
+import { DeadLetters } from "./dead-letters.js";
 import { button, byId, el, fillTexts } from "./dom.js";
 import { openPicker, takeFiles } from "./drop.js";
 import { Filters } from "./filters.js";
@@ -61,10 +62,12 @@ class Page {
     this.uploads = new Uploads(api, { changed: (upload) => this.panel.changed(upload), ready: (images) => this.#uploaded(images) });
     this.panel = new UploadPanel(byId("uploads"), this.uploads, (each) => this.#openImage(each));
     this.rejected = new Rejected(byId("rejected"), api, () => this.status.refresh());
+    this.dead = new DeadLetters(byId("dead"), api, () => this.status.refresh());
     this.status = new Status(api, byId("status"), {
       pending: () => this.uploads.busy,
       changed: (now, before) => this.#statsChanged(now, before),
       rejected: () => this.rejected.open(),
+      dead: () => this.dead.open(),
     });
     this.viewer = new Viewer(byId("viewer"), this.#viewerHost());
     this.more = byId("more");

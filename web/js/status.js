@@ -1,4 +1,4 @@
-/** The status line: how many images, how many in the queue, how many rejected. */
+/** The status line: how many images, how many in the queue, how many rejected, how many given up. */
 import { button, el } from "./dom.js";
 import { texts } from "./texts.js";
 
@@ -17,7 +17,7 @@ export class Status {
   /**
    * @param {import("./api.js").Api} api
    * @param {HTMLElement} line
-   * @param {{pending: () => boolean, changed: (now: Stats, before: Stats|null) => void, rejected: () => void}} listener
+   * @param {{pending: () => boolean, changed: (now: Stats, before: Stats|null) => void, rejected: () => void, dead: () => void}} listener
    */
   constructor(api, line, listener) {
     this.api = api;
@@ -57,16 +57,18 @@ export class Status {
     const drawn = JSON.stringify([images, this.waiting, dead]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
-    const focused = this.line.contains(document.activeElement);
+    const active = /** @type {HTMLElement|null} */ (document.activeElement);
+    const focused = active && this.line.contains(active) ? active.dataset.testid : "";
     const rejected = images.rejected > 0 && button({ text: texts.statusRejected(images.rejected), class: "text-button", data: { testid: "status-rejected" }, click: this.listener.rejected });
+    const given = dead && dead.waiting > 0 && button({ text: texts.statusDead(dead.waiting), class: "text-button", data: { testid: "status-dead" }, click: this.listener.dead });
     this.line.replaceChildren(
       ...[
         images.ready > 0 && el("span", { class: "count", data: { testid: "status-images" }, text: texts.total(images.ready) }),
         this.waiting > 0 && el("span", { class: "busy", data: { testid: "status-waiting" }, text: texts.statusWaiting(this.waiting) }),
         rejected,
-        dead && dead.waiting > 0 && el("span", { class: "lost", title: texts.statusDeadHint, text: texts.statusDead(dead.waiting) }),
+        given,
       ].filter((part) => part !== false && part !== undefined),
     );
-    if (focused && rejected) rejected.focus();
+    for (const each of [rejected, given]) if (focused && each && each.dataset.testid === focused) each.focus();
   }
 }

@@ -50,8 +50,7 @@ export const texts = {
   statusLabel: "Library status",
   statusWaiting: (/** @type {number} */ n) => `${count(n)} waiting to be indexed`,
   statusRejected: (/** @type {number} */ n) => `${count(n)} rejected`,
-  statusDead: (/** @type {number} */ n) => `${count(n)} stuck`,
-  statusDeadHint: "Tried five times without success. The operator finds them in the dead-letter queue.",
+  statusDead: (/** @type {number} */ n) => `${count(n)} could not be processed`,
   statusLost: "The API does not answer",
 
   emptyTitle: "Your library is empty",
@@ -104,6 +103,21 @@ export const texts = {
   rejectedFailed: (/** @type {string} */ why) => `The list did not load: ${why}`,
   deleteSure: "Really delete?",
   deleteName: (/** @type {string} */ name) => `Delete ${name}`,
+
+  deadTitle: "Could not be processed",
+  deadBody: "These were tried several times, or are no event that can be read. Mend the cause, then try again.",
+  deadNone: "Nothing waits here.",
+  deadNoEvent: "Not an event",
+  deadAndMore: (/** @type {string} */ name, /** @type {number} */ n) => `${name} and ${count(n)} more`,
+  deadTries: (/** @type {number} */ n) => `Tried ${n === 1 ? "once" : `${count(n)} times`}`,
+  deadMore: (/** @type {number} */ n) => `${count(n)} more could not be listed now.`,
+  deadRetried: (/** @type {string} */ name) => `${name} is tried again`,
+  deadDiscard: "Discard",
+  deadDiscardName: (/** @type {string} */ name) => `Discard ${name}`,
+  deadReason: "Why? It is written to the log",
+  deadReasonName: (/** @type {string} */ name) => `Why ${name} is discarded`,
+  deadDiscarded: (/** @type {string} */ name) => `${name} discarded`,
+  deadFailed: (/** @type {string} */ why) => `That did not work: ${why}`,
 
   uploadState: {
     queued: "In line", uploading: "Uploading", waiting: "Waiting to be indexed", ready: "Ready",
