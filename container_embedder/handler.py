@@ -8,9 +8,11 @@ say of it only how often it was tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import zip_longest
 from typing import Any, Protocol
 
 from aws_lambda_powertools import Logger
@@ -182,26 +184,40 @@ def _note_ages(delivery: Delivery, outcomes: Mapping[str, Outcome], written_at: 
 def _buried(failed: Sequence[Delivery], letters: DeadLetters | None, max_receives: int) -> set[str]:
     """The ids of messages that are in the dead-letter queue now, and need not come again. One that
     could not be sent there stays failed: the queue's redrive policy moves it, without a reason."""
+    last = [d for d in failed if d.hopeless or d.receives >= max_receives]
     buried: dict[str, str] = {}
-    for delivery in failed:
-        last = delivery.hopeless or delivery.receives >= max_receives
-        left = deadline.remaining()
-        if letters is None or delivery.error is None or not last or (left is not None and left < 0):
-            continue
+    for delivery, not_sent in _sent(last, letters) if letters else ():
+        assert delivery.error
         code, reason = delivery.error.code, delivery.error.message
-        try:
-            letters.bury(
-                delivery.body,
-                delivery.error,
-                message_id=delivery.id,
-                receives=delivery.receives,
-            )
-        except QueueUnavailable as error:
+        if not_sent:
             logger.warning(
-                "dead letter not sent", message_id=delivery.id, code=code, reason=error.message
+                "dead letter not sent", message_id=delivery.id, code=code, reason=not_sent
             )
-        else:
-            logger.error("dead letter", message_id=delivery.id, code=code, reason=reason)
-            buried[delivery.id] = code
+            continue
+        logger.error("dead letter", message_id=delivery.id, code=code, reason=reason)
+        buried[delivery.id] = code
     measures.note_dead_letters(buried.values())
     return set(buried)
+
+
+def _sent(last: Sequence[Delivery], letters: DeadLetters) -> Iterator[tuple[Delivery, str]]:
+    """Each with why it could not be sent, "" where it was. On a thread of its own: a queue that
+    does not answer must not outlast the function's time, or the whole batch would come again. What
+    is sent late is a letter twice at worst."""
+    with_time = (left := deadline.remaining()) is None or left > 0
+    pool = ThreadPoolExecutor(1, thread_name_prefix="letters")
+    sends = [
+        pool.submit(letters.bury, d.body, d.error, message_id=d.id, receives=d.receives)
+        for d in last
+        if d.error and with_time
+    ]
+    wait(sends, timeout=left)
+    pool.shutdown(wait=False, cancel_futures=True)
+    for delivery, send in zip_longest(last, sends):
+        if send is None or send.cancelled() or not send.done():
+            yield delivery, "The function's time was over."
+        elif isinstance(error := send.exception(), QueueUnavailable):
+            yield delivery, error.message
+        else:
+            send.result()
+            yield delivery, ""

@@ -2,7 +2,8 @@
 
 `python -m local.worker`, settings from the environment. What the handler does not name in
 `batchItemFailures` is deleted; the rest comes back after the visibility timeout, and after five
-receives goes to the dead-letter queue: both are the queue's doing, as in AWS.
+receives goes to the dead-letter queue: both are the queue's doing, as in AWS. Its handler sends
+what it gives up there before that, with the reason.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -116,6 +118,24 @@ def test_when_time_is_up_nothing_more_is_sent(world: World) -> None:
     with deadline.until(0.0):
         assert world.again(FakeIngest(["a"]), received("fifth", 5, "a")) == ["fifth"]
     assert world.dead.bodies == []
+
+
+def test_a_queue_that_never_answers_does_not_outlast_the_functions_time(world: World) -> None:
+    answers = threading.Event()
+
+    class Hanging(MemoryQueue):
+        def send(self, body: str, attributes: Any = None) -> str:
+            assert answers.wait(60)
+            return super().send(body, attributes)
+
+    hanging = Hanging()
+    world.letters = DeadLetters(hanging, None)
+    batch = [received("fifth", 5, "a"), received("odd", 1, body="no event")]
+    with captured() as log, deadline.until(time.monotonic() + 0.1):
+        assert world.again(FakeIngest(["a"]), *batch) == ["fifth", "odd"]
+    answers.set()
+    said = [x["reason"] for x in log() if x["message"] == "dead letter not sent"]
+    assert said == ["The function's time was over."] * 2
 
 
 def test_a_fault_of_ours_fails_every_message_and_is_told_in_the_end(world: World) -> None:
