@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from chalicelib.config import MAX_PIXELS
 from chalicelib.errors import Permanent, TooLarge, UnreadableImage
 
 
@@ -45,7 +47,16 @@ _quiet = _Quiet()
 
 
 class contained:
-    """The decode boundary: whatever goes wrong in here is the image's fault, and permanent."""
+    """The decode boundary: whatever goes wrong in here is the image's fault, and permanent.
+
+    Pillow makes room for some pictures while it opens them, as for a GIF's frame that is larger
+    than its screen, before anyone can look at their size. So its own limit holds too, at twice
+    `max_pixels`: below it the size is told by whoever looks, which says more.
+    """
+
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+        self.max_pixels = max_pixels
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, 2 * max_pixels)
 
     def __enter__(self) -> None:
         _quiet.enter()
@@ -56,6 +67,13 @@ class contained:
             return
         if isinstance(error, MemoryError):
             raise TooLarge("Decoding this image needs more memory than is allowed.") from error
+        if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+            found = re.search(r"\((\d+) pixels\)", str(error))
+            much = f"about {int(found[1]) / 1e6:,.0f}" if found else "too many"
+            raise TooLarge(
+                f"The image has {much} megapixels; "
+                f"the limit is {self.max_pixels / 1e6:g} megapixels."
+            ) from error
         if isinstance(error, UnidentifiedImageError):
             raise UnreadableImage(
                 "The file is not an image in a format we read "

@@ -37,8 +37,6 @@ _PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 _FORMAT_NAMES = {"MPO": "jpeg"}
 
 pi_heif.register_heif_opener()
-# The limit is checked against the header by `_check_size`; Pillow's own must not fire before it.
-Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
 
     Raises `UnreadableImage` when the bytes are no image we read, `TooLarge` over `max_pixels`.
     """
-    with contained(), _open(data) as opened:
+    with contained(max_pixels), _open(data) as opened:
         _check_size(opened, max_pixels)
         return Header(_format_name(opened), opened.width, opened.height)
 
@@ -103,7 +101,7 @@ def open_upright(
     Raises `UnreadableImage` for anything that is not a whole image in one of our formats and
     `TooLarge` over `max_pixels`; nothing else, whatever a decoder throws.
     """
-    with contained(), _open(data) as opened:
+    with contained(max_pixels), _open(data) as opened:
         _check_size(opened, max_pixels)
         format_name = _format_name(opened)
         width, height = opened.size

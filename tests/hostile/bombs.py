@@ -57,6 +57,9 @@ def _by_pixels() -> Iterator[Hostile]:
     yield refused("bomb.jpg", jpeg_of_size(65_500, 65_500))
     yield refused("bomb-progressive.jpg", jpeg_of_size(65_500, 65_500, progressive=True))
     yield refused("bomb-frame-over-the-edge.gif", _gif_frame_of_size(65_535, 65_535))
+    cleared = b"!\xf9\x04\x09\0\0\0\0"
+    over = b"GIF89a\x04\0\x04\0\0\0\0" + cleared + b"," + b"\xab" * 8 + b"\0\x02\0;"
+    yield refused("bomb-frame-over-the-edge-cleared.gif", over)
     yield refused("bomb.webp", _webp_of_size(0x4000, 0x4000))
     yield refused("bomb-canvas.webp", webp(vp8x(1 << 24, 1 << 24), vp8l()))
     ispe = struct.pack(">II", 160, 120)

@@ -74,7 +74,7 @@ def test_a_hostile_file_harms_nobody_but_itself(pool: DecoderPool, name: str) ->
         *("bomb-header.png", "bomb.bmp", "bomb.tif", "bomb.jpg", "bomb-over-by-one-row.png"),
         *("sides-65535-by-65535.gif", "sides-65535-by-65535.webp", "exif-of-60-mb.jpg"),
         *("scans-over-48-megapixels.jpg", "grids-in-grids-60-deep.heic"),
-        "alpha-is-the-picture.heic",
+        *("alpha-is-the-picture.heic", "bomb-frame-over-the-edge-cleared.gif"),
     ],
 )
 def test_a_bomb_is_refused_before_its_child_decodes_anything(pool: DecoderPool, name: str) -> None:
