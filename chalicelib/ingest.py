@@ -105,7 +105,9 @@ class Ingest:
             attempts = self.round(pending, deadline=deadline)
             outcomes |= {a.key: a.outcome for a in attempts if a.outcome}
             pending = [a.key for a in attempts if a.again]
-        busy = Transient(f"The object kept changing; {MAX_ROUNDS} looks were not enough.")
+        busy = Transient(
+            f"The object kept changing; {MAX_ROUNDS} looks were not enough.", code="kept_changing"
+        )
         return outcomes | {
             key: Outcome(key, "failed", busy, image_id(self._bucket.name, key)) for key in pending
         }

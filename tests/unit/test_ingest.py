@@ -236,7 +236,8 @@ def test_a_key_that_changes_under_every_look_goes_back_to_the_queue(library: Fak
         library.ingest().process(["x.png"])
 
     ingest.read_objects = overtaken  # type: ignore[method-assign, assignment]
-    assert ingest.process(["x.png"])["x.png"].result == "failed"
+    outcome = ingest.process(["x.png"])["x.png"]
+    assert (outcome.result, outcome.reason_code) == ("failed", "kept_changing")
     assert rounds == MAX_ROUNDS
     assert library.differences() == []
 
