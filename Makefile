@@ -62,6 +62,7 @@ lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hash
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt local/requirements.in -o local/requirements.txt
 	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements.in -o container_embedder/requirements.txt
+	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements-batch.in -o container_embedder/requirements-batch.txt
 	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements-gpu.in -o container_embedder/requirements-gpu.txt
 	@$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
 	@$(COMPILE) -c requirements-dev.txt tests/golden/requirements.in -o tests/golden/requirements.txt

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 from urllib.parse import quote, unquote
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from chalicelib.errors import StorageUnavailable
+from chalicelib.errors import NotFound, StorageUnavailable
 from chalicelib.s3errors import broken_off, explained
 
 _MISSING = {"NoSuchKey", "404", "NotFound"}
@@ -210,6 +211,18 @@ class S3Bucket:
         except ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:
                 return Missing()
+            raise self._unavailable(error) from error
+        except _NO_ANSWER as error:
+            raise self._unavailable(error) from error
+
+    def download(self, key: str, to: IO[bytes]) -> None:
+        """Write the object's bytes, whatever their number. Raises `NotFound`."""
+        try:
+            with closing(self._client.get_object(Bucket=self._name, Key=key)["Body"]) as body:
+                shutil.copyfileobj(body, to)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise NotFound(f"There is no {key} in the bucket {self._name}.") from error
             raise self._unavailable(error) from error
         except _NO_ANSWER as error:
             raise self._unavailable(error) from error

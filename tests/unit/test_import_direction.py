@@ -57,6 +57,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.differences",
         "chalicelib.packed",
         "chalicelib.spool",
+        "chalicelib.inventory",
         "chalicelib.sweeping",
     ),
     ("chalicelib.auth", "chalicelib.api", "chalicelib.wiring"),
@@ -72,7 +73,7 @@ ENVIRONMENT = {
     "chalicelib/decoding/process.py": "hands its own environment on to the child it starts",
 }
 """Files below chalicelib and beside it that touch the environment, and what for."""
-HEAVY = {"numpy", "PIL", "pi_heif", "onnxruntime", "tokenizers", "onnx", "moto"}
+HEAVY = {"numpy", "PIL", "pi_heif", "onnxruntime", "tokenizers", "onnx", "moto", "pyarrow"}
 LIGHT_AT_IMPORT = ("app.py", "chalicelib/wiring.py", "chalicelib/clip/model.py")
 MOST_LINES = 320
 
