@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -68,6 +69,13 @@ class Settings:
     pixel_budget: int = 96_000_000
     """Pixels decoded at a time by one invocation."""
 
+    shard: str = ""
+    """I/N: reconcile sees to this share of the library; empty: AWS Batch's array index and size."""
+    price_per_hour: float = 0.0
+    """Of the machine that reconciles, in US dollars; 0: costs are not told."""
+    reconcile_hours: int = 24
+    """Between two runs of reconcile in the one-machine stack; 0: only at its start."""
+
     presign_seconds: int = 300
     public_url: str = ""
     """Address under which callers reach the API; empty: taken from each request."""
@@ -95,6 +103,9 @@ class Settings:
             )
         if "region" not in given:
             given["region"] = source.get("AWS_REGION") or source.get("AWS_DEFAULT_REGION") or ""
+        if "shard" not in given and (number := source.get("AWS_BATCH_JOB_ARRAY_INDEX")):
+            # https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
+            given["shard"] = f"{number}/{source.get('AWS_BATCH_JOB_ARRAY_SIZE', '')}"
         settings = cls(**given)
         if settings.auth == "none" and "AWS_LAMBDA_FUNCTION_NAME" in source:
             raise ConfigurationError(
@@ -118,11 +129,14 @@ def _parse(name: str, text: str, kind: Any) -> Any:
         if text.lower() in ("0", "false", "no", "off", ""):
             return False
         raise ConfigurationError(f"{name} must be true or false, not {text!r}.")
-    if kind is int:
+    if kind in (int, float):
+        word = "whole number" if kind is int else "number"
         try:
-            number = int(text)
+            number = kind(text)
         except ValueError:
-            raise ConfigurationError(f"{name} must be a whole number, not {text!r}.") from None
+            raise ConfigurationError(f"{name} must be a {word}, not {text!r}.") from None
+        if not math.isfinite(number):
+            raise ConfigurationError(f"{name} must be a {word}, not {text!r}.")
         if number < 0:
             raise ConfigurationError(f"{name} must not be negative.")
         return number

@@ -83,6 +83,18 @@ ERRORS: dict[str, tuple[dict[str, str], str]] = {
         {"IMAGES_MAX_PIXELS": "-1"},
         "IMAGES_MAX_PIXELS must not be negative.",
     ),
+    "no price": (
+        {"IMAGES_PRICE_PER_HOUR": "$1"},
+        "IMAGES_PRICE_PER_HOUR must be a number, not '$1'.",
+    ),
+    "a price without end": (
+        {"IMAGES_PRICE_PER_HOUR": "inf"},
+        "IMAGES_PRICE_PER_HOUR must be a number, not 'inf'.",
+    ),
+    "a negative price": (
+        {"IMAGES_PRICE_PER_HOUR": "-0.5"},
+        "IMAGES_PRICE_PER_HOUR must not be negative.",
+    ),
     "no truth": (
         {"IMAGES_LOG_QUERIES": "maybe"},
         "IMAGES_LOG_QUERIES must be true or false, not 'maybe'.",
@@ -138,6 +150,19 @@ def test_the_region_is_ours_or_else_that_of_aws(variables: dict[str, str], regio
     assert load(**variables).region == region
 
 
+@pytest.mark.parametrize(
+    ("variables", "shard"),
+    [
+        ({}, ""),
+        ({"AWS_BATCH_JOB_ARRAY_INDEX": "3"}, "3/"),
+        ({"AWS_BATCH_JOB_ARRAY_INDEX": "3", "AWS_BATCH_JOB_ARRAY_SIZE": "8"}, "3/8"),
+        ({"IMAGES_SHARD": "1/2", "AWS_BATCH_JOB_ARRAY_INDEX": "3"}, "1/2"),
+    ],
+)
+def test_a_child_of_an_array_job_has_its_own_shard(variables: dict[str, str], shard: str) -> None:
+    assert load(**variables).shard == shard
+
+
 def test_variables_of_others_are_left_alone() -> None:
     assert load(PATH="/bin", IMAGES="x", BUCKET="y") == load()
 
@@ -157,6 +182,7 @@ _CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "max_bytes": st.integers(0, 2**62),
     "decoders": st.integers(0, 64),
     "presign_seconds": st.integers(0, 10_000),
+    "price_per_hour": st.floats(0, 1e6),
     "auth": st.sampled_from(["none", "iam"]),
     "log_queries": st.booleans(),
 }
