@@ -103,7 +103,7 @@ class Settings:
             )
         if "region" not in given:
             given["region"] = source.get("AWS_REGION") or source.get("AWS_DEFAULT_REGION") or ""
-        if "shard" not in given and (number := source.get("AWS_BATCH_JOB_ARRAY_INDEX")):
+        if not given.get("shard") and (number := source.get("AWS_BATCH_JOB_ARRAY_INDEX")):
             # https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
             given["shard"] = f"{number}/{source.get('AWS_BATCH_JOB_ARRAY_SIZE', '')}"
         settings = cls(**given)

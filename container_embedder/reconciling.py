@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -38,9 +39,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--shards", metavar="N", type=int,
         help="N shares, of which AWS_BATCH_JOB_ARRAY_INDEX says which")  # fmt: skip
     add("--dry-run", action="store_true", help="only say what would be done")
-    add("--price-per-hour", metavar="USD", type=float,
+    add("--price-per-hour", metavar="USD", type=_price,
         help="of this machine, to tell the cost (IMAGES_PRICE_PER_HOUR)")  # fmt: skip
     add("--report", metavar="FILE", help="write the report there too, a path or s3://…")
+
+
+def _price(text: str) -> float:
+    price = float(text)
+    if not 0 <= price < math.inf:
+        raise ValueError
+    return price
 
 
 def run(

@@ -33,7 +33,7 @@ OPENSEARCH = "http://127.0.0.1:9200"
 """Where `make opensearch` and `compose.yaml` put it."""
 
 
-COMMANDS = {"dlq": "local.dlq"}
+COMMANDS = {"dlq": "local.dlq", "reconcile": "local.reconcile"}
 """Beside running the stack: each module has `main(arguments) -> int`."""
 
 

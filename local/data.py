@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 from pathlib import Path
 from typing import IO
 
+from chalicelib.config import Settings
 from chalicelib.errors import ConfigurationError
+
+SETTINGS = "settings.json"
 
 
 class AlreadyRunning(ConfigurationError):
@@ -15,6 +19,16 @@ class AlreadyRunning(ConfigurationError):
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(f"{folder} is in use by the stack at {url or 'another process'}.")
         self.url = url
+        self._folder = folder
+
+    def settings(self) -> Settings:
+        """Those of that stack, which it writes down before it says where it answers."""
+        try:
+            return Settings.load(json.loads((self._folder / SETTINGS).read_bytes()))
+        except (OSError, ValueError, ConfigurationError) as error:
+            raise ConfigurationError(
+                f"{self._folder / SETTINGS} cannot be read; start the stack at {self.url} anew."
+            ) from error
 
 
 def address_of(path: Path) -> str:
@@ -51,8 +65,10 @@ class DataFolder:
         lock.truncate(0)
         self._lock = lock
 
-    def announce(self, url: str) -> None:
+    def announce(self, url: str, settings: Settings) -> None:
+        """Where the stack answers, and what other processes need to work on its data."""
         assert self._lock
+        (self.path / SETTINGS).write_text(json.dumps(settings.environment()))
         self._lock.truncate(0)
         self._lock.write(url)
         self._lock.flush()

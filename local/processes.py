@@ -72,3 +72,19 @@ def _parsed(text: str) -> Line | None:
     except ValueError:
         return None
     return line if isinstance(line, dict) and "event" in line else None
+
+
+def leave_aws_alone() -> None:
+    """Never the user's own AWS account, whatever their shell has set."""
+    for name in [n for n in os.environ if n.startswith(("AWS_", "IMAGES_"))]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # A proxy of the user's has no business between parts of one machine.
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }

@@ -15,7 +15,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from chalicelib.config import Settings
 from chalicelib.errors import ConfigurationError, Transient
 from local.data import DataFolder
-from local.processes import ROOT, Line, Process
+from local.processes import ROOT, Line, Process, leave_aws_alone
 
 REGION = "us-east-1"
 PHOTOS, THUMBNAILS = "photos", "thumbnails"
@@ -91,33 +91,40 @@ class Stack:
             raise
 
     def _start(self) -> None:
-        # Never the user's own AWS account, whatever their shell has set.
-        for name in [n for n in os.environ if n.startswith(("AWS_", "IMAGES_"))]:
-            del os.environ[name]
-        os.environ |= {
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            # A proxy of the user's has no business between parts of one machine.
-            "NO_PROXY": "127.0.0.1,localhost",
-            "no_proxy": "127.0.0.1,localhost",
-        }
-        logs = self.data.path / "logs"
-        logs.mkdir(exist_ok=True)
-        _put_aside_long_logs(logs)
+        hours = os.environ.get("IMAGES_RECONCILE_HOURS")
+        leave_aws_alone()
+        logs = self._logs()
         self._front = _bind(self._port)
         port = self._front.server_port
         self.url = f"http://127.0.0.1:{port}"
         self._start_server(logs, port)
         settings = self._settings()
+        if hours is not None:
+            changed = {"IMAGES_RECONCILE_HOURS": hours}
+            settings = Settings.load(settings.environment() | changed)
         os.environ |= settings.environment()
         _make_resources(settings)
         self._start_worker()
         self._start_front()
-        self.data.announce(self.url)
+        self.data.announce(self.url, settings)
         threading.Thread(target=self._supervise, daemon=True, name="supervise").start()
+
+    def start_storage(self) -> Settings:
+        """Only the S3 server, for work on what is kept: no page, no worker, no queue. Raises
+        `AlreadyRunning`, `Transient`."""
+        self.data.take()
+        try:
+            self._start_server(self._logs(), 0)
+        except BaseException:
+            self.stop()
+            raise
+        return self._settings()
+
+    def _logs(self) -> Path:
+        logs = self.data.path / "logs"
+        logs.mkdir(exist_ok=True)
+        _put_aside_long_logs(logs)
+        return logs
 
     def _start_server(self, logs: Path, port: int) -> None:
         arguments = ["--data", str(self.data.path / "buckets"), "--region", REGION]

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import asdict
 from typing import Any, TextIO
 
 from aws_lambda_powertools import Logger
@@ -22,10 +21,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import wiring
 from chalicelib.log import SERVICE
-from chalicelib.reconcile import Report
-from container_embedder import batch_job
 from container_embedder.handler import handler
 from local.lifeline import end_with_parent, say
+from local.repairs import keep_repaired
 
 BATCH = 10
 FUNCTION_SECONDS = 60
@@ -119,20 +117,11 @@ def main() -> None:
     settings = services.settings
     say("started")
 
-    def progress(report: Report) -> None:
-        say("reconcile", done=report.done, total=report.total)
-
     # Beside the polling, so that new photos do not wait for old ones; the rule of order makes
     # the two harmless to each other.
-    def repair() -> None:
-        try:
-            report = batch_job.run(services, progress)
-            say("reconciled", **asdict(report))
-        except Exception as error:
-            logger.exception("reconcile failed")
-            say("reconciled", error=str(error))
-
-    threading.Thread(target=repair, daemon=True, name="reconcile").start()
+    threading.Thread(
+        target=keep_repaired, args=(services, threading.Event()), daemon=True, name="reconcile"
+    ).start()
     sqs = wiring.client("sqs", settings)
     number = 0
     while True:

@@ -26,7 +26,7 @@ from chalicelib.errors import NotFound
 from chalicelib.index.naming import index_name
 from chalicelib.reconcile import Report
 from chalicelib.records import Filters, SearchRequest, image_id
-from container_embedder import batch_job
+from container_embedder import reconciling
 from tests.integration.library_in_use import STABLE, Place, in_use
 from tests.integration.local_stack import BUCKET, THUMBNAILS, environment
 from tests.integration.pictures import jpeg
@@ -121,7 +121,7 @@ def change_model(place: Place, new: wiring.Services) -> tuple[Report, Report]:
     for name in ("changed", "gone"):
         place.put(f"between/{name}.jpg", jpeg(random.randrange(10**6)))
     seen_to(place)
-    first = batch_job.run(new, lambda _: None)
+    first = reconciling.run(new)
     sides = [Side("", services.index, services.clip) for services in (old, new)]
     eventually(
         lambda: compare(*sides, words=["red"], sample=5).coverage,
@@ -134,7 +134,7 @@ def change_model(place: Place, new: wiring.Services) -> tuple[Report, Report]:
     seen_to(place)
     place.deploy(new)
     assert between(new) != between(old)
-    return first, batch_job.run(new, lambda _: None)
+    return first, reconciling.run(new)
 
 
 def seen_to(place: Place) -> None:
@@ -157,7 +157,7 @@ def place(settings: Settings) -> Iterator[Place]:
     place = Place(services)
     for number in range(STABLE):
         services.bucket.put(f"stable/{number}.jpg", jpeg(number), "image/jpeg")
-    assert batch_job.run(services, lambda _: None).results == {"indexed": STABLE}
+    assert reconciling.run(services).results == {"indexed": STABLE}
     found = SearchRequest(text="red", filters=Filters(collection="stable"))
     eventually(lambda: services.search.search(found).total, lambda total: total == STABLE)
     yield place

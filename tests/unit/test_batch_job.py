@@ -2,122 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from chalicelib import wiring
 from chalicelib.clip import load_clip
-from chalicelib.config import Settings
 from chalicelib.errors import StorageUnavailable
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.index.naming import fingerprint_in, index_name
 from chalicelib.storage import S3Bucket
-from container_embedder import batch_job
-from tests.integration.pictures import jpeg, plain
+from container_embedder import batch_job, reconciling, telling
+from container_embedder.progress import Progress
+from tests.integration.pictures import plain
 from tests.unit import tiny_clip
-
-COUNT = 12
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model with other weights."""
-    return tiny_clip.build(tmp_path_factory.mktemp("models") / "other", seed=1)
-
-
-@dataclass
-class Place:
-    """A library as the batch job finds it: settings in the environment, objects in a bucket."""
-
-    settings: Settings
-    capsys: pytest.CaptureFixture[str]
-
-    @property
-    def s3(self) -> Any:
-        return wiring.client("s3", self.settings)
-
-    @property
-    def photos(self) -> S3Bucket:
-        return S3Bucket(self.s3, self.settings.bucket)
-
-    @property
-    def thumbnails(self) -> S3Bucket:
-        return S3Bucket(self.s3, self.settings.thumbnails_bucket)
-
-    def run(self, *arguments: str | Path) -> tuple[int, Any, str]:
-        """(exit status, what it answered, what it said beside)."""
-        status = batch_job.main([str(a) for a in arguments])
-        out, said = self.capsys.readouterr()
-        lines = out.splitlines()
-        assert len(lines) <= 1
-        return status, json.loads(lines[0]) if lines else None, said
-
-    def refused(self, *arguments: str | Path) -> str:
-        """The one sentence with which it ends."""
-        status, answer, said = self.run(*arguments)
-        assert (status, answer) == (1, None)
-        (line,) = said.splitlines()
-        assert line.startswith("error: ")
-        assert line.endswith(".")
-        return line
-
-    def folders(self) -> dict[str, int]:
-        found = [listed.key.partition("/")[0] for listed in self.thumbnails.list()]
-        return {folder: found.count(folder) for folder in set(found)}
-
-
-@pytest.fixture
-def place(
-    endpoint: str,
-    tiny: Path,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Place:
-    number = abs(hash(request.node.nodeid)) % 10**12
-    settings = Settings(
-        bucket=f"photos-{number}",
-        thumbnails_bucket=f"small-{number}",
-        endpoint=endpoint,
-        region="us-east-1",
-        index_folder=str(tmp_path / "index"),
-        model_folder=str(tiny),
-        decoders=1,
-    )
-    for name in [n for n in os.environ if n.startswith(("AWS_", "IMAGES_"))]:
-        monkeypatch.delenv(name)
-    keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    for name, value in (settings.environment() | keys).items():
-        monkeypatch.setenv(name, value)
-    made = Place(settings, capsys)
-    for bucket in (settings.bucket, settings.thumbnails_bucket):
-        made.s3.create_bucket(Bucket=bucket)
-    return made
-
-
-@pytest.fixture
-def full(place: Place) -> Place:
-    for number in range(COUNT):
-        place.photos.put(f"a/{number}.jpg", jpeg(number), "image/jpeg")
-    return place
+from tests.unit.job_place import COUNT, Place
 
 
 def name_of(model: Path) -> str:
@@ -132,9 +32,19 @@ def test_reconcile_fills_the_index_in_use_and_answers_with_its_report(full: Plac
     full.photos.put("a/broken.jpg", b"no image", "image/jpeg")
     status, report, said = full.run("reconcile")
     assert (status, report["results"]) == (0, {"indexed": COUNT, "rejected": 1})
-    assert said.splitlines()[0] == f"reconcile: 0 of {COUNT + 1}"
-    assert said.splitlines()[-1].startswith(f"reconcile: {COUNT + 1} of {COUNT + 1}, ")
-    assert full.run("reconcile")[1]["total"] == 0
+    assert (report["listed"], report["same"]) == (COUNT + 1, 0)
+    assert report["causes"] == {"new": COUNT + 1}
+    assert sum(report["rejected"].values()) == 1
+    assert (report["shard"], report["dry_run"], report["cost_usd"]) == ("0/1", False, None)
+    assert report["seconds"] > 0
+    lines = said.splitlines()
+    assert lines[0] == f"reconcile: 0 of {COUNT + 1}"
+    assert any(line.startswith(f"reconcile: {COUNT + 1} of {COUNT + 1}, ") for line in lines)
+    assert f"compared {COUNT + 1} objects with the index: 0 the same, {COUNT + 1} new" in lines
+    assert f"{COUNT} indexed, 1 rejected (" in said
+    assert lines[-1].startswith("took ")
+    again = full.run("reconcile")[1]
+    assert (again["total"], again["same"]) == (0, COUNT + 1)
 
 
 def test_another_models_index_is_filled_beside_the_one_in_use(
@@ -314,7 +224,7 @@ def test_an_interrupted_job_says_that_it_can_go_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch_job, "run", interrupted)
+    monkeypatch.setattr(reconciling, "run", interrupted)
     status, answer, said = full.run("reconcile")
     assert (status, answer) == (130, None)
     assert "again goes on" in said
@@ -329,7 +239,7 @@ def test_progress_gives_rate_and_time_left_and_is_told_now_and_then(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    progress = batch_job.Progress("reconcile")
+    progress = Progress("reconcile")
     for done in range(0, 1001, 10):
         progress(done, 1000)
         now += 0.5
@@ -345,4 +255,4 @@ def test_progress_gives_rate_and_time_left_and_is_told_now_and_then(
     [(0.2, "0 s"), (89, "89 s"), (600, "10 min"), (5399, "90 min"), (9000, "2.5 h")],
 )
 def test_the_time_left_is_said_in_a_unit_that_fits(seconds: float, spoken: str) -> None:
-    assert batch_job._spoken(seconds) == spoken
+    assert telling.spoken(seconds) == spoken
