@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from itertools import count
 from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import chalicelib.reconcile as reconcile_module
 from chalicelib.clip.pixels import PixelSpec
 from chalicelib.decoding import Prepared
+from chalicelib.errors import Transient
 from chalicelib.index.base import Write
-from chalicelib.reconcile import Report, reconcile
+from chalicelib.reconcile import FAILURES_SHOWN, Listing, Report, Task, reconcile
+from chalicelib.sharding import Shard
 from tests.fakes.encoding import FakeDecoders, FakeEncoder
 from tests.fakes.library import FakeLibrary
 
@@ -243,3 +251,176 @@ def test_keys_that_fail_are_counted_and_tried_by_the_next_run(library: FakeLibra
     assert ingest.process(["x.png"])["x.png"].result == "failed"
     library.thumbnails.down = False
     assert run(library).results == {"indexed": 1}
+
+
+# --- while events flow ------------------------------------------------------------------------
+
+KEYS = [f"{n}.png" for n in range(5)]
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(KEYS),
+        st.sampled_from(["put", "delete"]),
+        st.booleans().map(lambda told: "told" if told else "its event is lost"),
+    ),
+    max_size=8,
+)
+
+
+class Eventful(FakeEncoder):
+    """Does something just before it embeds: objects change between a look and its write."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__()
+        self._act = act
+
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._act()
+        return super().embed_pixels(pixels)
+
+
+@given(before=DEEDS, paused=DEEDS, during=DEEDS, seed=st.integers(0, 9))
+@settings(deadline=None, max_examples=150)
+def test_nothing_is_overwritten_by_older_state(
+    before: list[Any], paused: list[Any], during: list[Any], seed: int
+) -> None:
+    """A reconcile waits between its listing and its looks, and events go on under it."""
+    library, numbers = FakeLibrary(), count(seed)
+    events = library.ingest()
+    known: list[str] = []
+
+    def do(deeds: list[Any]) -> None:
+        for key, deed, told in deeds:
+            if deed == "put":
+                library.put(key, b"picture %d" % next(numbers))
+            else:
+                library.bucket.delete(key)
+            if told == "told":
+                events.process([key])
+                known.append(key)
+
+    do(before)
+    rest = list(during)
+    encoder = Eventful(lambda: do([rest.pop()]) if rest else None)
+
+    def at_the_pause(report: Report) -> None:
+        if report.stage == "repairing" and report.done == 0:
+            known.clear()
+            do(paused)
+
+    run(library, encoder=encoder, progress=at_the_pause)
+    # What an event brought in since the listing is as the bucket has it; so is all that no event
+    # was lost of, and the rest after one more run.
+    lost = {key for key, _, told in [*paused, *during] if told != "told"}
+    assert [w for w in library.differences() if not any(key in w for key in lost)] == []
+    run(library)
+    assert library.differences() == []
+
+
+def test_what_an_old_list_does_not_know_of_is_not_pruned(library: FakeLibrary) -> None:
+    library.put("0.png")
+    run(library)
+    old = Listing(objects=[], as_of=datetime.now(timezone.utc) - timedelta(days=3))
+    report = run(library, task=Task(listing=old))
+    assert (report.causes, report.results) == ({"newer": 1}, {"unchanged": 1})
+    assert library.differences() == []
+    library.bucket.delete("0.png")
+    assert run(library, task=Task(listing=old)).results == {"deleted": 1}
+
+
+# --- shards, parts, ends ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count_of_shards", [1, 2, 5])
+def test_shards_together_do_what_one_run_does(library: FakeLibrary, count_of_shards: int) -> None:
+    for n in range(40):
+        library.put(f"{n}.png", b"picture %d" % n)
+    run(library)
+    for n in range(0, 40, 4):
+        library.bucket.delete(f"{n}.png")
+        library.put(f"{n + 1}.png", b"changed %d" % n)
+    shards = [Shard(n, count_of_shards) for n in range(count_of_shards)]
+    reports = [run(library, task=Task(shard=shard)) for shard in shards]
+    assert sum((Counter(r.results) for r in reports), Counter()) == {"indexed": 10, "deleted": 10}
+    assert sum(r.same for r in reports) == 20
+    assert library.differences() == []
+
+
+def test_only_the_first_shard_clears_away(library: FakeLibrary) -> None:
+    for n in range(20):
+        library.put(f"{n}.png", b"picture %d" % n)
+    run(library)
+    for name, stored in list(library.thumbnails.objects.items()):
+        old = stored.uploaded_at - timedelta(days=2)
+        library.thumbnails.objects[name] = replace(stored, uploaded_at=old)
+    keep_thumbnail(library, "fake0001/old.webp", days_old=2)
+    keep_thumbnail(library, f"fake0001/{'f' * 32}/old.webp", days_old=2)
+    keep_thumbnail(library, f"fake0001/{record_id(library, '3.png')}/other.webp", days_old=2)
+    long_ago = datetime.now(timezone.utc) - timedelta(days=3)
+    library.ingest(clock=lambda: long_ago).process(["gone.png"])
+    for task in (Task(shard=Shard(1, 3)), Task(shard=Shard(2, 3)), Task(prefix="1")):
+        report = run(library, task=task)
+        assert (report.purged, report.orphans) == (0, 0)
+    report = run(library, task=Task(shard=Shard(0, 3)))
+    assert (report.purged, report.orphans) == (1, 3)
+    assert library.differences() == []
+
+
+def record_id(library: FakeLibrary, key: str) -> str:
+    record = library.record(key)
+    assert record is not None
+    return record.id
+
+
+def test_a_thumbnail_that_came_to_be_named_during_the_run_stays(library: FakeLibrary) -> None:
+    library.put("x.png")
+    run(library)
+
+    def meanwhile(report: Report) -> None:
+        if report.stage == "clearing":
+            library.put("x.png", b"changed")
+            library.ingest().process(["x.png"])
+            for name, stored in list(library.thumbnails.objects.items()):
+                old = stored.uploaded_at - timedelta(days=2)
+                library.thumbnails.objects[name] = replace(stored, uploaded_at=old)
+
+    assert run(library, progress=meanwhile).orphans == 0
+    assert library.differences() == []
+
+
+def test_many_failures_in_a_row_end_the_run(
+    library: FakeLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile_module, "FAILURES_IN_A_ROW", 7)
+    for n in range(30):
+        library.put(f"{n:02}.png", b"picture %d" % n)
+
+    def lose_s3(report: Report) -> None:
+        library.thumbnails.down = report.stage == "repairing" and report.done >= 9
+
+    with pytest.raises(Transient, match=r"The last 7 images failed.*S3 answered SlowDown"):
+        run(library, progress=lose_s3)
+    library.thumbnails.down = False
+    assert 9 <= library.encoder.embedded < 30
+    run(library)
+    assert library.differences() == []
+
+
+def test_the_first_failures_are_named(library: FakeLibrary) -> None:
+    for n in range(30):
+        library.put(f"{n:02}.png", b"picture %d" % n)
+
+    def lose_s3(report: Report) -> None:
+        library.thumbnails.down = report.stage == "repairing"
+
+    report = run(library, progress=lose_s3)
+    assert report.results == {"failed": 30}
+    assert report.failures == [
+        (f"{n:02}.png", "S3 answered SlowDown.") for n in range(FAILURES_SHOWN)
+    ]
+
+
+def test_rejections_are_counted_by_their_codes(library: FakeLibrary) -> None:
+    for n in range(3):
+        library.put(f"broken{n}.png", b"BROKEN")
+    library.put("large.png", b"x" * (library.max_bytes + 1))
+    assert run(library).rejected == {"unreadable_image": 3, "too_large": 1}
