@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
-.PHONY: help demo model opensearch test check fmt golden lock clean bench bench-ingest bench-index bench-clip fuzz
+.PHONY: help demo model opensearch test check fmt golden lock clean bench bench-ingest bench-reconcile bench-index bench-clip fuzz
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -43,6 +43,9 @@ bench: bench-ingest  ## every figure the README quotes that has no command of it
 
 bench-ingest: $(VENV)/dev.done  ## the one-machine stack beside the bare encoder; ARGS='--small 200 --model DIR'
 	@$(BIN)/python -m bench.ingest $(ARGS)
+
+bench-reconcile: $(VENV)/dev.done  ## a million keys compared, 500 photos embedded; ARGS='--keys 100000 --rounds 1'
+	@$(BIN)/python -m bench.reconcile $(ARGS)
 
 N ?= 100000
 bench-index: $(VENV)/dev.done  ## OpenSearch beside the embedded index: speed, recall, size; N=1000000

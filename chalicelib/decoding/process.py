@@ -46,6 +46,17 @@ class ChildLost(Exception):
         self.surely = surely
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """What is started within never gets a terminal's Ctrl-C, not even before it can say that it
+    wants none: that is its parent's business."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _TooLong(Exception):
     """The child has not answered in time."""
 
@@ -72,20 +83,21 @@ class Child:
             "OMP_NUM_THREADS": "1",
         }
         self.limits = limits
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "chalicelib.decoding.child",
-                str(limits.memory),
-                str(limits.cpu_seconds),
-                str(limits.wall_seconds),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            bufsize=0,
-        )
+        with _without_interrupts():
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "chalicelib.decoding.child",
+                    str(limits.memory),
+                    str(limits.cpu_seconds),
+                    str(limits.wall_seconds),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                bufsize=0,
+            )
         assert self.process.stdin
         assert self.process.stdout
         self._in = self.process.stdin

@@ -25,6 +25,7 @@ import pytest
 from chalicelib import images
 from chalicelib.clip.pixels import PixelSpec, to_pixels
 from chalicelib.decoding import DecoderPool, Gate, Limits, frames
+from chalicelib.decoding.process import Child
 from chalicelib.errors import (
     DecoderUnavailable,
     OutOfTime,
@@ -318,6 +319,22 @@ def test_a_decoder_that_eats_memory_costs_its_image_only(pools: Pools) -> None:
 
 
 @pytest.mark.usefixtures("bad_decoders")
+def test_a_child_that_has_hardly_begun_is_not_interrupted(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Ctrl-C in a terminal reaches children while they still import what they need."""
+    child = Child(Limits())
+    try:
+        os.kill(child.process.pid, signal.SIGINT)
+        answer, _ = child.ask({"op": "open", "max_pixels": 10**6}, [GOOD])
+        assert answer["format"] == "png"
+    finally:
+        child.end()
+    assert "Traceback" not in capfd.readouterr().err
+    # Whoever started it still is.
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def test_what_a_decoder_prints_does_not_get_into_the_answers(pools: Pools) -> None:
     pool = pools()
     expected = pool.prepare(GOOD, SPEC)
