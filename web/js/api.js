@@ -21,6 +21,8 @@
  * @property {string} url
  * @property {string|null} thumbnail_url
  * @property {number} [score]
+ * @property {{exact: number, near: number}} [copies] in a search behind it, in the library all there are
+ * @property {"exact"|"near"} [copy] what it is of the image whose copies were asked for
  *
  * @typedef {{seconds: number|null, f_number: number|null, iso: number|null, focal_mm: number|null}} Exposure
  * @typedef {{items: Image[], next_cursor: string|null, total?: number|null}} Page
@@ -62,10 +64,11 @@ export class Api {
   /** One page of the library or of a search. @param {import("./query.js").Query} query @param {{cursor?: string|null, signal?: AbortSignal}} [options] @returns {Promise<Page>} */
   page(query, { cursor = null, signal } = {}) {
     const filters = filtersOf(query);
-    if (query.like) return this.#ask("POST", "search", { signal, body: { id: query.like, filters, limit: PAGE_SIZE, cursor } });
+    const collapse = query.copies ? "none" : "near";
+    if (query.like) return this.#ask("POST", "search", { signal, body: { id: query.like, filters, collapse, limit: PAGE_SIZE, cursor } });
     const params = { ...filters, limit: PAGE_SIZE, cursor };
-    if (isLibrary(query)) return this.#ask("GET", "images", { signal, params });
-    return this.#ask("GET", "search", { signal, params: { q: query.q.trim(), ...params } });
+    if (isLibrary(query)) return this.#ask("GET", "images", { signal, params: { ...params, copies: true } });
+    return this.#ask("GET", "search", { signal, params: { q: query.q.trim(), ...params, collapse } });
   }
 
   /** @param {string[]} ids at most 100 @returns {Promise<Image[]>} */
@@ -81,6 +84,11 @@ export class Api {
   /** @param {string} id @returns {Promise<Image>} */
   image(id) {
     return this.#ask("GET", `images/${encodeURIComponent(id)}`);
+  }
+
+  /** The copies of an image, the exact ones first. @param {string} id @param {AbortSignal} [signal] @returns {Promise<Image[]>} */
+  async copies(id, signal) {
+    return (await this.#ask("GET", `images/${encodeURIComponent(id)}/copies`, { signal })).items;
   }
 
   /** @param {string} id */

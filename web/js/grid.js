@@ -3,6 +3,7 @@ import { el } from "./dom.js";
 import { nameOf, safeUrl } from "./format.js";
 import { justify, ratioOf, rowHeight } from "./layout.js";
 import { queryAddress, readQuery } from "./query.js";
+import { texts } from "./texts.js";
 
 /** @typedef {import("./api.js").Image} Image */
 
@@ -98,6 +99,7 @@ export class Grid {
       if (this.#places.has(image.id)) continue;
       const old = known.get(image.id);
       const place = old?.dataset.thumbnail === (image.thumbnail_url ?? "") ? old : makePlace(image);
+      markCopies(place, image);
       this.#places.set(image.id, place);
       this.items.push(image);
       places.push(place);
@@ -163,6 +165,15 @@ function nearest(from, step) {
     if (distance < gap) [best, gap] = [place, distance];
   }
   return best;
+}
+
+/** How many copies stand behind a picture, in its corner. @param {HTMLLIElement} place @param {Image} image */
+function markCopies(place, { copies }) {
+  place.querySelector(".copies")?.remove();
+  const { exact, near } = copies ?? { exact: 0, near: 0 };
+  if (!exact && !near) return;
+  const label = texts.copies(exact, near);
+  place.firstElementChild?.append(el("span", { class: "copies", role: "img", "aria-label": label, title: label, data: { testid: "item-copies" }, text: texts.copiesBadge(exact + near) }));
 }
 
 /** @param {Image} image @returns {HTMLLIElement} */

@@ -25,6 +25,7 @@ import { Viewer } from "./viewer.js";
 
 const KEPT_ANSWERS = 12;
 const RETRY_MS = 4000;
+const REFRESHED_MS = 1500;
 
 /** @returns {Promise<{api: string}>} */
 async function readConfig() {
@@ -44,6 +45,7 @@ class Page {
   #typing = false;
   #retryTimer = 0;
   #refreshTimer = 0;
+  #againTimer = 0;
 
   /** @param {Api} api */
   constructor(api) {
@@ -70,6 +72,8 @@ class Page {
       dead: () => this.dead.open(),
     });
     this.viewer = new Viewer(byId("viewer"), this.#viewerHost());
+    this.copiesToggle = byId("copies");
+    this.copiesToggle.addEventListener("click", () => this.ask({ ...this.search.query, copies: this.search.query.copies ? "" : "all" }));
     this.more = byId("more");
     this.moreButton = this.more.querySelector("button");
     this.moreButton.addEventListener("click", () => this.#loadMore());
@@ -201,6 +205,7 @@ class Page {
     this.grid.partial = Boolean(this.search.cursor);
     this.grid.append(page.items);
     this.filters.learn(page.items);
+    this.#drawCopiesToggle();
     this.#showMore(Boolean(this.search.cursor));
   }
 
@@ -209,6 +214,7 @@ class Page {
     this.grid.partial = false;
     this.grid.show([]);
     byId("summary").textContent = "";
+    this.#drawCopiesToggle();
     if (showError(error, () => this.search.run(this.search.query))) announce(error.message);
     if (error.passing) this.#retryTimer = setTimeout(() => this.status.refresh(), RETRY_MS);
   }
@@ -218,10 +224,19 @@ class Page {
     const shown = this.grid.items.length;
     const total = Math.max(this.search.total ?? 0, shown);
     byId("summary").textContent = !shown ? "" : summaryOf(query, total, total === this.status.stats?.images.ready);
+    this.#drawCopiesToggle();
     if (shown) hideNotice();
     else if (!isLibrary(query) || hasFilters(query)) showNothing(hasFilters(query) ? () => this.filters.form.reset() : null);
     else if (this.status.waiting) showWaiting(this.status.waiting);
     else showEmpty(openPicker);
+  }
+
+  /** Offered where copies are folded away, and where they are not because that was asked for. */
+  #drawCopiesToggle() {
+    const { query } = this.search;
+    const folded = this.grid.items.some(({ copies }) => copies && copies.exact + copies.near > 0);
+    this.copiesToggle.hidden = isLibrary(query) || !this.grid.items.length || !(query.copies || folded);
+    this.copiesToggle.textContent = query.copies ? texts.copiesFold : texts.copiesShow;
   }
 
   /* Paging */
@@ -254,6 +269,8 @@ class Page {
       more: () => this.search.more(),
       link: (/** @type {string} */ id) => new URL(queryAddress(readQuery("").query, id), document.baseURI).href,
       remove: (/** @type {string} */ id) => this.#remove(id),
+      copies: (/** @type {string} */ id, /** @type {AbortSignal} */ signal) => this.api.copies(id, signal),
+      open: (/** @type {Image} */ image) => this.#openImage(image),
       like: (/** @type {Image} */ image) => this.#like(image),
       shown: (/** @type {string} */ id) => this.#viewerShown(id),
       closed: (/** @type {string} */ id) => this.#viewerClosed(id),
@@ -309,10 +326,19 @@ class Page {
   async #remove(id) {
     await this.api.remove(id);
     this.#answers.clear();
-    this.#countOne(-1);
+    const image = this.grid.items.find((each) => each.id === id);
+    if (!image || (image.copies && image.copies.exact + image.copies.near > 0)) this.#askAgainSoon();
+    if (image || isLibrary(this.search.query)) this.#countOne(-1);
     this.grid.remove(id);
     this.#drawSummary();
     this.status.refresh();
+  }
+
+  /** A copy is gone: those behind it come forward, or one fewer stands behind another. The index may take a second. */
+  #askAgainSoon() {
+    const { query } = this.search;
+    clearTimeout(this.#againTimer);
+    this.#againTimer = setTimeout(() => this.search.query === query && this.search.run(query), REFRESHED_MS);
   }
 
   /** @param {number} n */

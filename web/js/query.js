@@ -1,10 +1,11 @@
 /**
  * What is asked for, as it stands in the page's address: the names are the API's.
- * @typedef {{q: string, like: string, collection: string, date_from: string, date_to: string, format: string}} Query
+ * `copies` is "all" where a search shall show each copy as an image of its own.
+ * @typedef {{q: string, like: string, collection: string, date_from: string, date_to: string, format: string, copies: string}} Query
  */
 
 export const FILTERS = /** @type {const} */ (["collection", "date_from", "date_to", "format"]);
-const PARTS = /** @type {const} */ (["q", "like", ...FILTERS]);
+const PARTS = /** @type {const} */ (["q", "like", "copies", ...FILTERS]);
 
 /** @param {string} search `location.search` @returns {{query: Query, image: string}} */
 export function readQuery(search) {

@@ -47,6 +47,13 @@ export const texts = {
   likeLabel: "More like",
   likeClear: "Back to the library",
 
+  copies: (/** @type {number} */ exact, /** @type {number} */ near) =>
+    [exact && many(exact, "identical file"), near && many(near, "near copy", "near copies")].filter(Boolean).join(", "),
+  copiesBadge: (/** @type {number} */ n) => `+${count(n)}`,
+  copiesShow: "Show every copy",
+  copiesFold: "Fold copies",
+  copyKind: { exact: "Identical", near: "Near" },
+
   statusLabel: "Library status",
   statusWaiting: (/** @type {number} */ n) => `${count(n)} waiting to be indexed`,
   statusRejected: (/** @type {number} */ n) => `${count(n)} rejected`,

@@ -1,5 +1,6 @@
 /** The larger view of one image: a modal dialog over the grid. */
 import { announce } from "./announce.js";
+import { Copies } from "./copies.js";
 import { button, el, icon } from "./dom.js";
 import { downloadUrl, formatBytes, formatDate, formatExposure, formatLocation, formatTaken, mapUrl, nameOf, safeUrl } from "./format.js";
 import { texts } from "./texts.js";
@@ -14,6 +15,8 @@ import { texts } from "./texts.js";
  * @property {(id: string) => void} closed
  * @property {(image: Image) => void} like
  * @property {(id: string) => Promise<void>} remove
+ * @property {(id: string, signal: AbortSignal) => Promise<Image[]>} copies
+ * @property {(image: Image) => void} open
  * @property {(id: string) => string} link
  */
 
@@ -54,6 +57,7 @@ export class Viewer {
     this.#askDelete(false);
     this.#drawPicture(image);
     this.#drawFacts(image);
+    this.copies.show(image);
     this.#drawSteps();
     this.dialog.setAttribute("aria-label", nameOf(image));
     if (!this.dialog.open) {
@@ -84,12 +88,13 @@ export class Viewer {
       el("p", { text: texts.deleteAsk }),
       el("div", {}, button({ text: texts.cancel, data: { testid: "cancel-delete" }, click: () => this.#askDelete(false) }), this.confirm),
       this.problem);
+    this.copies = new Copies((id, signal) => this.host.copies(id, signal), (id) => this.host.link(id), (image) => this.host.open(image));
     this.facts = el("dl", { class: "facts" });
     this.panel = el("div", { class: "panel", tabindex: "-1" }, this.name,
       el("div", { class: "actions" },
         button({ icon: "like", text: texts.moreLikeThis, class: "button primary", data: { testid: "more-like-this" }, click: () => this.image && this.host.like(this.image) }),
         this.download, this.copy, this.deleteButton),
-      this.ask, this.facts);
+      this.ask, this.copies.section, this.facts);
     this.dialog.append(stage, this.panel);
   }
 
@@ -238,6 +243,7 @@ export class Viewer {
     const id = this.image?.id ?? "";
     this.image = null;
     this.frame.replaceChildren();
+    this.copies.hide();
     this.host.closed(id);
   }
 }
