@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,33 +43,47 @@ def fold(rows: Signatures, collapse: Collapse) -> list[Stack]:
     a copy. Only an item has copies: what is like one of them but not like it stays its own."""
     if collapse == "none":
         return [Stack(place, (), ()) for place in range(len(rows))]
-    stacks = []
-    free = np.ones(len(rows), dtype=np.bool_)
-    step = max(1, _CELLS // max(1, len(rows)))
-    for first in range(0, len(rows), step):
-        exact, near, _ = _compared(rows[first : first + step], rows[first:])
+    crowd = _not_alone(rows)
+    places = np.flatnonzero(crowd)
+    stacks = [Stack(place, (), ()) for place in np.flatnonzero(~crowd).tolist()]
+    free = np.ones(len(places), dtype=np.bool_)
+    step = max(1, _CELLS // max(1, len(places)))
+    for first in range(0, len(places), step):
+        exact, near, _ = _compared(rows[places[first : first + step]], rows[places])
         alike = exact | near if collapse == "near" else exact
-        # Of itself each is an exact or near copy, where it has marks at all.
-        crowded = alike.sum(axis=1) > 1
-        for row in range(len(alike)):
-            place = first + row
-            if not free[place]:
+        for number in range(first, first + len(alike)):
+            if not free[number]:
                 continue
-            free[place] = False
-            if not crowded[row]:
-                stacks.append(Stack(place, (), ()))
-                continue
-            behind = np.flatnonzero(alike[row] & free[first:])
-            free[first + behind] = False
-            same = exact[row, behind]
+            free[number] = False
+            behind = np.flatnonzero(alike[number - first] & free)
+            free[behind] = False
+            same = exact[number - first, behind]
             stacks.append(
                 Stack(
-                    place,
-                    tuple((first + behind[same]).tolist()),
-                    tuple((first + behind[~same]).tolist()),
+                    int(places[number]),
+                    tuple(places[behind[same]].tolist()),
+                    tuple(places[behind[~same]].tolist()),
                 )
             )
-    return stacks
+    return sorted(stacks)
+
+
+def _not_alone(rows: Signatures) -> NDArray[np.bool_]:
+    """Which of `rows` may have a copy among the others: those that share the first number of
+    their sha256 with one, or as many bands of their hash as near copies do. Most do not, and need
+    not be compared with each."""
+    bands = rows[:, 2:].astype(">u8").view(">u2").reshape(len(rows), copies.BANDS)
+    shared = np.zeros(len(rows), dtype=np.uint8)
+    for band in bands.T:
+        shared += _found_twice(band)
+    found: NDArray[np.bool_] = _found_twice(rows[:, 0]) | (shared >= copies.EQUAL_BANDS)
+    return found
+
+
+def _found_twice(values: NDArray[Any]) -> NDArray[np.bool_]:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    twice: NDArray[np.bool_] = (counts > 1)[place]
+    return twice
 
 
 def folded(stack: Stack, ids: Sequence[str]) -> Folded:
