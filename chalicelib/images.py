@@ -145,7 +145,8 @@ def thumbnail(image: Image.Image) -> bytes:
     """`small` of `image` (RGB) as a JPEG file."""
     out = io.BytesIO()
     # WebP would save a fifth of the bytes and take six times as long (docs/adr/0020).
-    small(image).save(out, "JPEG", quality=75, optimize=True)
+    # Pillow would write the file's own comment again, of whatever length and content.
+    small(image).save(out, "JPEG", quality=75, optimize=True, comment=b"")
     return out.getvalue()
 
 

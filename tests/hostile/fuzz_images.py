@@ -18,7 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import atheris
+try:
+    import atheris
+except ImportError:
+    sys.exit("make fuzz needs atheris, whose wheels are for Linux on x86-64 and Python up to 3.13.")
 
 with atheris.instrument_imports(include=["PIL", "pi_heif", "chalicelib"]):
     from chalicelib import images
@@ -65,6 +68,7 @@ def _check(data: bytes) -> None:
         raise Find(f"{picture.image} of {picture.width} x {picture.height}")
     _check_facts(picture)
     images.perceptual_hash(picture.image)
+    images.thumbnail(picture.image)
 
 
 def _tried(action: Callable[[], T]) -> T | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
 from chalicelib.clip.pixels import PixelSpec
 from chalicelib.decoding import DecoderPool, Limits, Prepared
+from chalicelib.decoding.process import ChildLost
 from chalicelib.errors import Permanent
 from tests.hostile.generate import KINDS
 from tests.hostile.parts import Hostile
@@ -32,7 +36,10 @@ def outcome(pool: DecoderPool, data: bytes) -> Outcome:
     try:
         prepared = pool.prepare(data, SPEC)
     except Permanent as error:
-        return Outcome("refused", error.message, faults_of_sentence(error.message))
+        found = faults_of_sentence(error.message)
+        if isinstance(error.__cause__, ChildLost):
+            found.append("took its child along")
+        return Outcome("refused", error.message, found)
     said = f"{prepared.width} x {prepared.height}"
     return Outcome("read", said, faults_of_picture(prepared, pool.limits.max_pixels))
 
@@ -47,6 +54,9 @@ def faults_of_picture(prepared: Prepared, max_pixels: int) -> list[str]:
         found.append("control characters in the names")
     if len(prepared.camera) > 250 or len(prepared.lens) > 250:
         found.append("a name that is too long")
+    with Image.open(io.BytesIO(prepared.thumbnail)) as small:
+        if more := small.info.keys() - {"jfif", "jfif_version", "jfif_unit", "jfif_density"}:
+            found.append(f"the thumbnail carries {more}")
     place, exposure = prepared.location, prepared.exposure
     if place and not (abs(place.lat) <= 90 and abs(place.lon) <= 180):
         found.append(f"is nowhere on Earth: {place}")

@@ -2,8 +2,8 @@
 
 Not every one is refused: a decoder may make a whole picture of a damaged file, and a picture with
 absurd facts is a picture. What must hold is that each ends in time, as a picture of the size it
-says or as a refusal that a person understands, and that the child, or the one in its place, then
-reads an honest picture.
+says or as a refusal that a person understands, that none takes its child along, since what can do
+so is refused before, and that the child then reads an honest picture.
 """
 
 from __future__ import annotations
