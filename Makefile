@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
-.PHONY: help demo model opensearch test check fmt golden lock clean bench bench-ingest bench-reconcile bench-index bench-clip fuzz
+.PHONY: help demo model opensearch test nightly check fmt golden lock clean bench bench-ingest bench-reconcile bench-index bench-clip fuzz
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -27,6 +27,9 @@ opensearch: $(VENV)/demo.done  ## a real OpenSearch beside the demo; ARGS='--por
 test: $(VENV)/dev.done .cache/api-zip.done  ## every test; ARGS are pytest's
 	@$(BIN)/python -m tests.needs
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+nightly: $(VENV)/dev.done  ## 10,000 histories of bucket, queue and workers on each index of one machine: about an hour
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit/test_order_machine.py tests/unit/test_interleavings.py $(ARGS)
 
 check: $(VENV)/dev.done  ## ruff, mypy, import direction: seconds
 	@$(BIN)/ruff format --check .

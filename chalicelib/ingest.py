@@ -183,8 +183,6 @@ class Ingest:
                 continue
             if isinstance(attempt.error, Transient):
                 self._finish(attempt, "failed", attempt.error)
-            elif isinstance(attempt.look, Unchanged):
-                self._finish(attempt, "unchanged")
         started = time.perf_counter()
         writes = list(self._writes(attempts))
         instead: list[tuple[Attempt, Write]] = []
@@ -199,15 +197,30 @@ class Ingest:
         for attempt in attempts:
             if attempt.outcome is not None:
                 continue
-            record = next_record(
-                attempt, bucket=self._bucket.name, encoder=self._encoder, now=self._clock()
-            )
+            record = None
+            if not isinstance(attempt.look, Unchanged):
+                record = next_record(
+                    attempt, bucket=self._bucket.name, encoder=self._encoder, now=self._clock()
+                )
             if record is None:
-                self._finish(attempt, "unchanged")
+                record = self._as_it_is(attempt)
+            if record.state == "ready" and record.vector is None:
+                # It lost its vector since it was read: another worker was faster.
+                attempt.again = True
                 continue
             if not record.thumbnail_key:
                 self._drop_thumbnail(attempt)
             yield attempt, Write(record, attempt.seen.version if attempt.seen else None)
+
+    def _as_it_is(self, attempt: Attempt) -> ImageRecord:
+        """What is written where nothing has changed. A slower worker may have read this record
+        too, and then the object while it was another for a moment: it must not find the record
+        as it was. (A, a look at B, A again, a look at A; then the look at B is written.)"""
+        before = attempt.record
+        assert before
+        if before.state != "ready":
+            return before
+        return replace(before, vector=self._index.vector(attempt.id))
 
     def _store(
         self, writes: Sequence[tuple[Attempt, Write]], started: float
@@ -243,6 +256,8 @@ class Ingest:
         if before and before.thumbnail_key != record.thumbnail_key:
             self._thumbnails.drop(before.thumbnail_key)
         result: Result = "indexed" if record.state == "ready" else record.state
+        if before == replace(record, vector=None):
+            result = "unchanged"
         self._finish(attempt, result, attempt.error)
 
     def _drop_thumbnail(self, attempt: Attempt) -> None:

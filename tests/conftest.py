@@ -10,6 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from hypothesis import settings
 
 from chalicelib.errors import IntellisenseError
 from local.samples import sample_photos
@@ -19,6 +20,10 @@ from tests import needs, opensearch_server
 from tests.hostile.corpora import corpora as odd_pictures
 from tests.integration.local_stack import LocalStack, running
 from tests.unit import tiny_clip
+
+settings.register_profile("nightly", max_examples=2_000)
+if profile := os.environ.get("HYPOTHESIS_PROFILE"):
+    settings.load_profile(profile)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -57,6 +57,8 @@ class FakeLibrary:
                 wrong.append(f"{listed.key} is in the bucket, not in the index")
             elif record.etag != listed.etag:
                 wrong.append(f"{listed.key} has an old record")
+            elif record.state != self._state(listed.key) and "refused" not in record.reason:
+                wrong.append(f"{listed.key} is {record.state}, not {self._state(listed.key)}")
         live = [r.key for r in records.values() if r.state != "deleted"]
         there = {listed.key for listed in self.bucket.list()}
         gone = [key for key in live if key not in there]
@@ -66,3 +68,11 @@ class FakeLibrary:
         wrong += [f"thumbnail {key} belongs to no record" for key in sorted(kept - named)]
         wrong += [f"thumbnail {key} is named but not there" for key in sorted(named - kept)]
         return wrong
+
+    def _state(self, key: str) -> str:
+        """What the record of an object that is there should say."""
+        data = self.bucket.objects[key].data
+        if key in self.bucket.archived:
+            return "archived"
+        bad = len(data) > self.max_bytes or data.startswith((b"BROKEN", b"POISON"))
+        return "rejected" if bad else "ready"

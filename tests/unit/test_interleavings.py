@@ -168,6 +168,47 @@ def test_a_slow_worker_that_saw_the_object_cannot_bring_it_back() -> None:
     assert library.differences() == []
 
 
+A_MOMENT = {
+    "another picture": ("put A", "put B", "put A"),
+    "a broken file": ("put A", "put BROKEN", "put A"),
+    "nothing": ("put A", "delete", "put A"),
+    "a picture": ("delete", "put A", "delete"),
+    "a picture, in place of a broken file": ("put BROKEN", "put A", "put BROKEN"),
+    "readable, between two archives": ("archive", "restore", "archive"),
+}
+"""What the object was for a moment, between two times of being the same."""
+
+
+@pytest.mark.parametrize("story", A_MOMENT.values(), ids=A_MOMENT.keys())
+def test_a_slow_worker_cannot_write_what_was_for_a_moment_between_two_looks_alike(
+    story: tuple[str, str, str],
+) -> None:
+    """The look at the end finds the record right, and still must not leave it as the slow worker
+    has read it."""
+    library = FakeLibrary()
+    library.put("x.png", b"A")
+
+    def make(what: str) -> None:
+        if what == "archive":
+            library.bucket.archived.add("x.png")
+        elif what == "restore":
+            library.bucket.archived.discard("x.png")
+        else:
+            change(library, "x.png", what)
+
+    make(story[0])
+    library.ingest().process(["x.png"])
+    make(story[1])
+    slow = Run(library.ingest(), library.bucket.name, "x.png")
+    slow.step("record")
+    slow.step("object")
+    make(story[2])
+    assert library.ingest().process(["x.png"])["x.png"].result == "unchanged"
+    slow.step("write")
+    assert slow.attempts[0].again
+    assert library.differences() == []
+
+
 def test_without_tombstones_the_slow_worker_would_bring_it_back() -> None:
     """The test above can fail: this is what it guards against."""
     library = FakeLibrary()
