@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,12 +77,21 @@ def reads_an_honest_picture(pool: DecoderPool) -> None:
 
 
 def processor_seconds(pool: DecoderPool) -> float:
-    """What the pool's children have used so far; of this process's children, if it says so."""
-    ticks = 0
-    for child in pool._all:
-        fields = Path(f"/proc/{child.process.pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    """What the pool's children that live have used so far."""
+    return sum(_processor_seconds(child.process.pid) for child in pool._all)
+
+
+def _processor_seconds(pid: int) -> float:
+    stat = Path(f"/proc/{pid}/stat")
+    if stat.exists():
+        fields = stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    said = subprocess.run(
+        ["ps", "-o", "time=", "-p", str(pid)], capture_output=True, text=True, check=True
+    ).stdout
+    # [hours:]minutes:seconds
+    parts = [float(part) for part in said.strip().split(":")]
+    return sum(part * 60**n for n, part in enumerate(reversed(parts)))
 
 
 def sample() -> list[Hostile]:
