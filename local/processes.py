@@ -35,6 +35,7 @@ class Process:
             )
         self.module = module
         self.log = log
+        self._reader: threading.Thread | None = None
 
     def first(self) -> Line:
         """The first line; raises `Transient` when the process ends before it speaks."""
@@ -52,7 +53,8 @@ class Process:
                 if (line := _parsed(text)) is not None:
                     hear(line)
 
-        threading.Thread(target=read, daemon=True).start()
+        self._reader = threading.Thread(target=read, daemon=True)
+        self._reader.start()
 
     def stop(self) -> None:
         with contextlib.suppress(OSError):
@@ -63,6 +65,10 @@ class Process:
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
+        if self._reader:
+            self._reader.join(timeout=3)
+        if self.popen.stdout and not (self._reader and self._reader.is_alive()):
+            self.popen.stdout.close()
 
 
 def _parsed(text: str) -> Line | None:

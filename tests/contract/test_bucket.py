@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from chalicelib import wiring
 from chalicelib.config import Settings
-from chalicelib.errors import StorageUnavailable
+from chalicelib.errors import NotFound, StorageUnavailable
 from chalicelib.storage import (
     Archived,
     Bucket,
@@ -78,6 +79,17 @@ def fetched(bucket: Bucket, key: str) -> Fetched:
     look = bucket.look(key, max_bytes=10_000)
     assert isinstance(look, Fetched)
     return look
+
+
+def test_a_download_is_the_object_or_says_that_there_is_none(s3: S3Bucket) -> None:
+    s3.put("a b/list.csv.gz", b"bytes" * 1000, "application/gzip")
+    file = io.BytesIO()
+    s3.download("a b/list.csv.gz", file)
+    assert file.getvalue() == b"bytes" * 1000
+    with pytest.raises(NotFound, match=f"There is no nothing in the bucket {s3.name}"):
+        s3.download("nothing", file)
+    with pytest.raises(StorageUnavailable, match="NoSuchBucket"):
+        S3Bucket(s3._client, "no-such-bucket").download("x", file)
 
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))

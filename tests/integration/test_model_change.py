@@ -235,7 +235,8 @@ def test_an_interrupted_reconcile_goes_on_where_it_was(
     assert job.returncode == 0
     assert report["results"] == {"indexed": COUNT - so_far}
     assert indexed() == COUNT
-    # Of each run that was cut off at most the two batches at hand were embedded for nothing.
+    # Embedded for nothing are at most the three batches at hand when a run was killed, and the one
+    # when it was interrupted.
     thumbnails = len(list(new.thumbnails.list()))
     assert COUNT <= thumbnails <= COUNT + 4 * BATCH
     new.close()
