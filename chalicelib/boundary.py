@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from chalicelib.config import MAX_PIXELS
 from chalicelib.errors import Permanent, TooLarge, UnreadableImage
+from chalicelib.formats import READ
 
 
 class _Quiet:
@@ -76,8 +77,7 @@ class contained:
             ) from error
         if isinstance(error, UnidentifiedImageError):
             raise UnreadableImage(
-                "The file is not an image in a format we read "
-                "(JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF)."
+                f"The file is not an image in a format we read ({READ})."
             ) from error
         # What decoders say is for programmers ("could not create decoder object").
         if "truncated" in str(error).lower():

@@ -23,6 +23,27 @@ def read(opened: Image.Image) -> Image.Exif | None:
         return None
 
 
+def parse(block: bytes, *, taken: bytes = b"", place: bytes = b"") -> Image.Exif | None:
+    """The EXIF in `block`, a TIFF; None where nothing in it can be read. `taken` and `place` are
+    TIFFs of their own for what stands in the parts EXIF and GPS, where a file keeps them apart."""
+    made = Image.Exif()
+    try:
+        made.load(block)
+        for tag, part in ((ExifTags.IFD.Exif, taken), (ExifTags.IFD.GPSInfo, place)):
+            if part and (found := parse(part)):
+                made.get_ifd(tag).update({known: _tag(found, known) for known in found})
+        return made or None
+    except Exception:
+        return None
+
+
+def without_orientation(exif: Image.Exif | None) -> Image.Exif | None:
+    """For a picture that stands upright whatever its EXIF says of it."""
+    if exif is not None and ExifTags.Base.Orientation in exif:
+        del exif[ExifTags.Base.Orientation]
+    return exif
+
+
 def _tag(exif: Image.Exif, tag: int) -> object:
     """Pillow decodes a tag when it is asked for, and raises all manner of things."""
     try:

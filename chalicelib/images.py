@@ -12,31 +12,27 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pi_heif
 from PIL import Image
 
 from chalicelib import bounds, exif
 from chalicelib.boundary import contained
 from chalicelib.colour import to_srgb
 from chalicelib.config import MAX_PIXELS
-from chalicelib.errors import TooLarge, UnreadableImage
+from chalicelib.errors import UnreadableImage
 from chalicelib.facts import Exposure, Location
+from chalicelib.formats.base import Source, check_size
+from chalicelib.formats.jxl import JxlSource, is_jxl
+from chalicelib.formats.pillow import PillowSource
+from chalicelib.formats.raw_kinds import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from PIL.ImageFile import ImageFile
 
 THUMBNAIL_SIDE = 512
 
 SCALED_MARGIN = 2
 """Pixels along a side that scaled decoding leaves for each that a model takes; measured in
 docs/adr/0012-decoding-speed.md."""
-
-_PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-_FORMAT_NAMES = {"MPO": "jpeg"}
-
-pi_heif.register_heif_opener()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +70,9 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
 
     Raises `UnreadableImage` when the bytes are no image we read, `TooLarge` over `max_pixels`.
     """
-    with contained(max_pixels), _open(data) as opened:
-        _check_size(opened, max_pixels)
-        return Header(_format_name(opened), opened.width, opened.height)
+    with contained(max_pixels):
+        source = _source(data, max_pixels)
+        return Header(source.format, source.width, source.height)
 
 
 def side_to_keep(size: int, *, thumbnail: bool = False) -> int:
@@ -101,25 +97,18 @@ def open_upright(
     Raises `UnreadableImage` for anything that is not a whole image in one of our formats and
     `TooLarge` over `max_pixels`; nothing else, whatever a decoder throws.
     """
-    with contained(max_pixels), _open(data) as opened:
-        _check_size(opened, max_pixels)
-        format_name = _format_name(opened)
-        width, height = opened.size
-        scale = _draft(opened, at_least) if at_least else 1
-        if before_decoding is not None:
-            before_decoding(opened.width * opened.height)
-        opened.load()
-        facts = exif.read(opened)
-        profile = opened.info.get("icc_profile")
-        decoded, factor = _reduced(opened, at_least) if at_least else (opened, 1)
-        scale *= factor
+    with contained(max_pixels):
+        source = _source(data, max_pixels)
+        decoded = source.decode(at_least, before_decoding)
+        image, facts = decoded.image, decoded.exif
+        width, height = source.width, source.height
         turned = exif.orientation(facts) in exif.SIDEWAYS
         return Picture(
-            image=to_srgb(exif.upright(decoded, facts), profile),
+            image=to_srgb(exif.upright(image, facts), decoded.profile),
             width=height if turned else width,
             height=width if turned else height,
-            box=exif.upright_box((0, 0, width / scale, height / scale), decoded.size, facts),
-            format=format_name,
+            box=exif.upright_box(decoded.box, image.size, facts),
+            format=source.format,
             taken_at=exif.taken_at(facts),
             camera=exif.camera(facts),
             lens=exif.lens(facts),
@@ -165,47 +154,19 @@ def perceptual_hash(image: Image.Image) -> str:
     return "".join(bytes(np.packbits(bits)).hex() for bits in brighter)
 
 
-def _open(data: bytes) -> ImageFile:
+def _source(data: bytes, max_pixels: int) -> Source:
+    """The file's header, read. RAW first: most of them are TIFFs too, of a thumbnail."""
     if not data:
         raise UnreadableImage("The file is empty.")
     bounds.check(data)
-    return Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
+    source: Source
+    if kind := kind_of(data):
+        from chalicelib.formats.raw import RawSource
 
-
-def _format_name(opened: ImageFile) -> str:
-    name = opened.format or ""
-    return _FORMAT_NAMES.get(name, name.lower())
-
-
-def _check_size(opened: ImageFile, max_pixels: int) -> None:
-    width, height = opened.size
-    if width <= 0 or height <= 0:
-        raise UnreadableImage("The image has no pixels.")
-    if width * height > max_pixels:
-        raise TooLarge(
-            f"The image has {width} x {height} pixels; "
-            f"the limit is {max_pixels / 1e6:g} megapixels."
-        )
-
-
-_REDUCIBLE = ("RGB", "RGBA", "L", "LA", "CMYK")
-
-
-def _draft(opened: ImageFile, at_least: int) -> int:
-    """Have a JPEG decoded to a half, quarter or eighth: libjpeg leaves out the frequencies that
-    are not to be seen there. Returns 2, 4 or 8, or 1 where nothing is to be won."""
-    width = opened.width
-    drafted = opened.draft(None, (at_least, at_least))
-    return round(width / drafted[1][2]) if drafted else 1
-
-
-def _reduced(image: Image.Image, at_least: int) -> tuple[Image.Image, int]:
-    """Means of whole squares of pixels, where that leaves both sides at least so long; and how
-    many pixels a side those squares have.
-
-    Colours that stand for something else (a palette's, one that is transparent) have no mean.
-    """
-    factor = min(image.size) // at_least
-    if factor < 2 or image.mode not in _REDUCIBLE or "transparency" in image.info:
-        return image, 1
-    return image.reduce(factor), factor
+        source = RawSource(data, kind, max_pixels)
+    elif is_jxl(data):
+        source = JxlSource(data)
+    else:
+        source = PillowSource(data)
+    check_size(source.width, source.height, max_pixels)
+    return source

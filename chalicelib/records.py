@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 State = Literal["ready", "rejected", "archived", "deleted"]
 STATES: tuple[State, ...] = ("ready", "rejected", "archived", "deleted")
 
-Format = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif", "avif"]
+Format = Literal[
+    "jpeg", "png", "webp", "gif", "bmp", "tiff", "heif", "avif", "jxl",
+    "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "pef", "raw",
+]  # fmt: skip
+"""The last ten are camera RAW; "raw" is that of any other maker."""
 
 Orientation = Literal["landscape", "portrait", "square"]
 

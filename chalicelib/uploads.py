@@ -15,6 +15,8 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from chalicelib.errors import InvalidRequest, TooLarge, UnsupportedType
+from chalicelib.formats import READ
+from chalicelib.formats.raw_kinds import kind_of
 from chalicelib.records import Wire, image_id
 from chalicelib.storage import Bucket, image_metadata
 
@@ -35,8 +37,26 @@ IMAGE_TYPES = {
     "image/heic": ("heic",),
     "image/heif": ("heif", "hif"),
     "image/avif": ("avif",),
+    "image/jxl": ("jxl",),
+    "image/x-adobe-dng": ("dng",),
+    "image/x-canon-cr2": ("cr2",),
+    "image/x-canon-cr3": ("cr3",),
+    "image/x-nikon-nef": ("nef", "nrw"),
+    "image/x-sony-arw": ("arw", "sr2", "srf"),
+    "image/x-olympus-orf": ("orf",),
+    "image/x-panasonic-rw2": ("rw2",),
+    "image/x-fuji-raf": ("raf",),
+    "image/x-pentax-pef": ("pef",),
+    "image/x-dcraw": ("srw", "3fr", "erf", "mef"),
 }
-_ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-ms-bmp": "image/bmp"}
+"""Types and the endings of their files; the names of camera RAW are those of freedesktop.org."""
+_ALIASES = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-ms-bmp": "image/bmp",
+    "image/dng": "image/x-adobe-dng",
+}
+_SAYS_NOTHING = ("", "application/octet-stream", "image/x-dcraw", "image/x-raw")
 _BY_ENDING = {ending: kind for kind, endings in IMAGE_TYPES.items() for ending in endings}
 
 _SIGNATURES = (
@@ -46,6 +66,8 @@ _SIGNATURES = (
     (b"BM", "image/bmp"),
     (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"),
+    (b"\xff\x0a", "image/jxl"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "image/jxl"),
 )
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -126,8 +148,7 @@ class Uploads:
         kind = content_type(file.type, file.name)
         if kind is None:
             raise UnsupportedType(
-                f"The type {file.type or 'of this file'} is not an image type we read; "
-                f"send one of {', '.join(IMAGE_TYPES)}.",
+                f"The type {file.type or 'of this file'} is not an image type we read ({READ}).",
                 field=f"files.{number}.type",
             )
         if file.size > self._max_bytes:
@@ -181,15 +202,15 @@ def content_type(type: str, name: str) -> str | None:
     """The image type to store a file under; None where it is none we read."""
     given = type.partition(";")[0].strip().lower()
     given = _ALIASES.get(given, given)
-    if given in IMAGE_TYPES:
-        return given
-    if given in ("", "application/octet-stream"):
-        return _BY_ENDING.get(name.rpartition(".")[2].lower())
-    return None
+    if given in _SAYS_NOTHING and (by_ending := _BY_ENDING.get(name.rpartition(".")[2].lower())):
+        return by_ending
+    return given if given in IMAGE_TYPES else None
 
 
 def sniff(data: bytes) -> str | None:
     """The image type the first bytes speak of; only for Content-Type, never for trust."""
+    if raw := kind_of(data):
+        return next((kind for kind in IMAGE_TYPES if kind.endswith(f"-{raw}")), "image/x-dcraw")
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
             return kind

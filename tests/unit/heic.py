@@ -55,16 +55,17 @@ def _vps() -> bytes:
     return bits.u(1, 1).ue(0, 0, 0).u(6, 0).ue(0).u(2, 0).ended()
 
 
-def _sps(width: int, height: int) -> bytes:
+def _sps(width: int, height: int, depth: int) -> bytes:
     bits = _Bits().u(4, 0).u(3, 0).u(1, 1)
     bits.text += _PROFILE
     padded_width, padded_height = _padded(width), _padded(height)
     bits.ue(0, 1, padded_width, padded_height)
     bits.u(1, 1).ue(0, (padded_width - width) // 2, 0, (padded_height - height) // 2)
-    bits.ue(0, 0, 0).u(1, 1).ue(0, 0, 0)
+    bits.ue(depth - 8, depth - 8, 0).u(1, 1).ue(0, 0, 0)
     bits.ue(2, 0, 0, 3, 0, 0)  # blocks of 32 and no smaller; transforms of 4 to 32
     bits.u(3, 0)  # no scaling list, no asymmetric parts, no sample adaptive offset
-    bits.u(1, 1).u(4, 7).u(4, 7).ue(2, 0).u(1, 1)  # raw samples: 8 bits, blocks of 32, unfiltered
+    bits.u(1, 1).u(4, depth - 1).u(4, depth - 1)  # raw samples, of as many bits,
+    bits.ue(2, 0).u(1, 1)  # in blocks of 32, unfiltered
     return bits.ue(0).u(3, 0).u(2, 0).ended()
 
 
@@ -103,14 +104,25 @@ def _planes(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8], N
     return values[:, :, 0], values[::2, ::2, 1], values[::2, ::2, 2]
 
 
-def _stream(image: Image.Image) -> bytes:
+def _samples(values: NDArray[np.uint8], depth: int) -> bytes:
+    """Each of `depth` bits, without gaps."""
+    if depth == 8:
+        return values.tobytes()
+    deep = np.round(values.ravel() * ((2**depth - 1) / 255)).astype(np.uint16)
+    bits = np.unpackbits(deep.astype(">u2").view(np.uint8)).reshape(-1, 16)[:, 16 - depth :]
+    return np.packbits(bits).tobytes()
+
+
+def _stream(image: Image.Image, depth: int) -> bytes:
     luma, blue, red = _planes(image)
     rows, columns = luma.shape[0] // BLOCK, luma.shape[1] // BLOCK
     out = bytearray()
     for address in range(rows * columns):
         row, column = divmod(address, columns)
         samples = b"".join(
-            plane[row * side : (row + 1) * side, column * side : (column + 1) * side].tobytes()
+            _samples(
+                plane[row * side : (row + 1) * side, column * side : (column + 1) * side], depth
+            )
             for plane, side in ((luma, BLOCK), (blue, BLOCK // 2), (red, BLOCK // 2))
         )
         nal = _nal(19, _slice(address, rows * columns, samples))
@@ -127,14 +139,15 @@ def _full(kind: bytes, version: int, *parts: bytes, flags: int = 0) -> bytes:
     return _box(kind, struct.pack(">I", version << 24 | flags), *parts)
 
 
-def _hvcc(width: int, height: int) -> bytes:
+def _hvcc(width: int, height: int, depth: int) -> bytes:
     profile = int(_PROFILE, 2).to_bytes(12, "big")
-    sets = ((32, _vps()), (33, _sps(width, height)), (34, _pps()))
+    sets = ((32, _vps()), (33, _sps(width, height, depth)), (34, _pps()))
     arrays = b""
     for kind, payload in sets:
         nal = _nal(kind, payload)
         arrays += struct.pack(">BHH", 0x80 | kind, 1, len(nal)) + nal
-    fixed = b"\x01" + profile + bytes((0xF0, 0, 0xFC, 0xFD, 0xF8, 0xF8, 0, 0, 0x0F, len(sets)))
+    deep = 0xF8 | (depth - 8)
+    fixed = b"\x01" + profile + bytes((0xF0, 0, 0xFC, 0xFD, deep, deep, 0, 0, 0x0F, len(sets)))
     return _box(b"hvcC", fixed, arrays)
 
 
@@ -145,28 +158,66 @@ def heic(
     turn: int = 0,
     mirror: int | None = None,
     exif: bytes = b"",
+    depth: int = 8,
 ) -> bytes:
-    """`image` (even sides) as HEIC.
+    """`image` (even sides) as HEIC, of `depth` bits a sample.
 
     `turn` quarter turns against the clock and `mirror` (0: top becomes bottom, 1: left becomes
     right) are what a reader shall do to it; `exif` is a TIFF block.
     """
-    width, height = image.size
-    colour = _box(b"colr", b"nclx", struct.pack(">HHHB", 1, 13, 6, 0x80))
-    properties = [
-        _hvcc(width, height),
-        _full(b"ispe", 0, struct.pack(">II", width, height)),
-        colour,
-    ]
+    properties = _properties(image.size, depth)
     if turn:
         properties.append(_box(b"irot", bytes((turn,))))
     if mirror is not None:
         properties.append(_box(b"imir", bytes((mirror,))))
     linked = bytes(n | (0x80 if n in (1, 4, 5) else 0) for n in range(1, len(properties) + 1))
-    items = [(b"hvc1", _stream(image))]
+    items = [(b"hvc1", _stream(image, depth))]
+    references = b""
     if exif:
         items.append((b"Exif", struct.pack(">I", 0) + exif))
+        references = _box(b"cdsc", struct.pack(">HHH", 2, 1, 1))
+    return _file(brand, items, references, properties, {1: linked})
+
+
+def heic_grid(image: Image.Image, columns: int = 2, rows: int = 2) -> bytes:
+    """`image` in tiles of one size, as phones keep theirs: a derived item puts them together."""
+    width, height = image.width // columns, image.height // rows
+    tiles = [
+        image.crop((x * width, y * height, (x + 1) * width, (y + 1) * height))
+        for y in range(rows)
+        for x in range(columns)
+    ]
+    items = [(b"hvc1", _stream(tile, 8)) for tile in tiles]
+    items.append((b"grid", struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, *image.size)))
+    whole = len(items)
+    properties = [
+        *_properties((width, height), 8),
+        _full(b"ispe", 0, struct.pack(">II", *image.size)),
+    ]
+    parts = struct.pack(f">HH{len(tiles)}H", whole, len(tiles), *range(1, whole))
+    linked = {number: bytes((0x81, 2, 3)) for number in range(1, whole)} | {whole: bytes((4, 3))}
+    return _file(b"heic", items, _box(b"dimg", parts), properties, linked, primary=whole)
+
+
+def _properties(size: tuple[int, int], depth: int) -> list[bytes]:
+    colour = _box(b"colr", b"nclx", struct.pack(">HHHB", 1, 13, 6, 0x80))
+    return [_hvcc(*size, depth), _full(b"ispe", 0, struct.pack(">II", *size)), colour]
+
+
+def _file(
+    brand: bytes,
+    items: list[tuple[bytes, bytes]],
+    references: bytes,
+    properties: list[bytes],
+    linked: dict[int, bytes],
+    *,
+    primary: int = 1,
+) -> bytes:
+    """The container; `linked` has the properties of each item, by number, with their flags."""
     ftyp = _box(b"ftyp", brand, struct.pack(">I", 0), b"mif1", brand)
+    links = struct.pack(">I", len(linked)) + b"".join(
+        struct.pack(">HB", number, len(which)) + which for number, which in linked.items()
+    )
 
     def meta(start: int) -> bytes:
         locations, entries = b"", b""
@@ -174,20 +225,15 @@ def heic(
             locations += struct.pack(">HHHII", number, 0, 1, start, len(data))
             entries += _full(b"infe", 2, struct.pack(">HH", number, 0), kind, b"\0")
             start += len(data)
-        references = _full(b"iref", 0, _box(b"cdsc", struct.pack(">HHH", 2, 1, 1)))
         return _full(
             b"meta",
             0,
             _full(b"hdlr", 0, bytes(4), b"pict", bytes(13)),
-            _full(b"pitm", 0, struct.pack(">H", 1)),
+            _full(b"pitm", 0, struct.pack(">H", primary)),
             _full(b"iloc", 0, struct.pack(">BBH", 0x44, 0, len(items)), locations),
             _full(b"iinf", 0, struct.pack(">H", len(items)), entries),
-            references if exif else b"",
-            _box(
-                b"iprp",
-                _box(b"ipco", *properties),
-                _full(b"ipma", 0, struct.pack(">IHB", 1, 1, len(linked)), linked),
-            ),
+            _full(b"iref", 0, references) if references else b"",
+            _box(b"iprp", _box(b"ipco", *properties), _full(b"ipma", 0, links)),
         )
 
     start = len(ftyp) + len(meta(0)) + 8

@@ -103,3 +103,38 @@ def tiff(
     for tag, value in sorted(entries.items()):
         ifd += struct.pack("<HHII", tag, 4, 1, value)
     return b"II*\0" + struct.pack("<I", 8) + ifd + bytes(4) + strip
+
+
+FIRST_ROW_AND_COLUMN = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+"""Where the stored row 0 and column 0 belong (EXIF 2.32, tag 274)."""
+
+
+def stored_as(image: Image.Image, orientation: int) -> Image.Image:
+    """What a camera that was held so would have stored."""
+    row, column = FIRST_ROW_AND_COLUMN[orientation]
+    values = np.asarray(image)
+    if row in ("left", "right"):
+        values = values.transpose(1, 0, 2)
+    if row in ("bottom", "right"):
+        values = values[::-1]
+    if column in ("bottom", "right"):
+        values = values[:, ::-1]
+    return Image.fromarray(np.ascontiguousarray(values))
+
+
+def alike(one: Image.Image, other: Image.Image) -> float:
+    """How alike two pictures are, however bright each is: 1 for the same."""
+    first, second = (
+        np.asarray(p.convert("RGB").resize((60, 40)), dtype=np.float64).ravel()
+        for p in (one, other)
+    )
+    return float(np.corrcoef(first, second)[0, 1])

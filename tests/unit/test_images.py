@@ -7,18 +7,23 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pylibjxl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from chalicelib import images
 from chalicelib.copies import HASH_DIGITS, MAX_BITS, Marks, judge
 from chalicelib.errors import Permanent, TooLarge, UnreadableImage
-from tests.unit.heic import heic
+from tests.unit import raws
+from tests.unit.heic import heic, heic_grid
 from tests.unit.pictures import (
+    FIRST_ROW_AND_COLUMN,
     QUARTERS,
     bmp,
     distance,
@@ -27,6 +32,7 @@ from tests.unit.pictures import (
     png,
     quarters,
     scene,
+    stored_as,
     tiff,
 )
 from tests.unit.sentences import faults
@@ -73,11 +79,79 @@ def _palette(image: Image.Image) -> bytes:
     return encoded(image.quantize(256), "PNG")
 
 
+def inks(image: Image.Image) -> NDArray[np.uint8]:
+    """`image` in cyan, magenta, yellow and as much black as goes: [H, W, 4]."""
+    light = np.asarray(image).astype(np.float64)
+    brightest = np.maximum(light.max(axis=2, keepdims=True), 1)
+    colours = 255 - light * 255 / brightest
+    return np.concatenate([colours, 255 - brightest], axis=2).round().astype(np.uint8)
+
+
+def cmyk(image: Image.Image) -> bytes:
+    """Of the polarity of Adobe's programs, as Pillow and they write it."""
+    data = encoded(Image.frombytes("CMYK", image.size, inks(image).tobytes()), "JPEG", quality=95)
+    assert b"Adobe" in data
+    return data
+
+
+def ycck(image: Image.Image) -> bytes:
+    """The same with cyan, magenta and yellow turned into brightness and colour: what Adobe's
+    programs write by default (Adobe Technical Note 5116, transform 2)."""
+    stored = inks(image)
+    turned = Image.fromarray(np.ascontiguousarray(stored[:, :, :3])).convert("YCbCr")
+    planes = np.concatenate([np.asarray(turned), 255 - stored[:, :, 3:]], axis=2)
+    raw = (255 - planes).tobytes()
+    data = bytearray(encoded(Image.frombytes("CMYK", image.size, raw), "JPEG", quality=95))
+    data[data.index(b"Adobe") + 11] = 2
+    return bytes(data)
+
+
+def tiled_tiff(image: Image.Image) -> bytes:
+    side = 32
+    tiles = tuple(
+        image.crop((x, y, x + side, y + side)).tobytes()
+        for y in range(0, image.height, side)
+        for x in range(0, image.width, side)
+    )
+    tags = raws.strip_preview(b"", image.size, compression=1) | {
+        raws.PHOTOMETRIC: (raws.SHORT, [2]),
+        0x142: (raws.SHORT, [side]),
+        0x143: (raws.SHORT, [side]),
+        0x144: raws.Blobs(tiles),
+        0x145: (raws.LONG, [len(tile) for tile in tiles]),
+    }
+    for strips in (raws.STRIPS, raws.STRIP_BYTES, raws.ROWS, raws.SUBFILE):
+        del tags[strips]
+    return raws.tiff_of(tags)
+
+
+def deep_tiff(image: Image.Image) -> bytes:
+    """RGB of 16 bits a sample."""
+    strip = (np.asarray(image).astype("<u2") * 257).tobytes()
+    tags = raws.strip_preview(strip, image.size, compression=1)
+    del tags[raws.SUBFILE]
+    tags |= {raws.BITS: (raws.SHORT, [16] * 3), raws.PHOTOMETRIC: (raws.SHORT, [2])}
+    return raws.tiff_of(tags)
+
+
+def jxl(image: Image.Image, **options: Any) -> bytes:
+    data: bytes = pylibjxl.encode(np.asarray(image), **options)
+    return data
+
+
+def jxl_of_jpeg(data: bytes) -> bytes:
+    """A JPEG packed anew without loss, as libjxl does: EXIF and the way it is turned with it."""
+    packed: bytes = pylibjxl.jpeg_to_jxl(data)
+    return packed
+
+
 FORMATS: dict[str, tuple[str, float, Maker]] = {
     "baseline JPEG": ("jpeg", 4, _saved("JPEG", quality=95)),
     "progressive JPEG": ("jpeg", 4, _saved("JPEG", quality=95, progressive=True)),
     "arithmetic-free grey JPEG": ("jpeg", 60, lambda i: encoded(i.convert("L"), "JPEG")),
     "CMYK JPEG": ("jpeg", 4, lambda i: encoded(i.convert("CMYK"), "JPEG", quality=95)),
+    "CMYK JPEG with black": ("jpeg", 4, cmyk),
+    "YCCK JPEG": ("jpeg", 6, ycck),
     "MPO": ("jpeg", 4, _saved("MPO", quality=95, save_all=True, append_images=[OTHER])),
     "PNG": ("png", 0, _saved("PNG")),
     "palette PNG": ("png", 8, _palette),
@@ -94,11 +168,19 @@ FORMATS: dict[str, tuple[str, float, Maker]] = {
     "BMP": ("bmp", 0, _saved("BMP")),
     "TIFF": ("tiff", 0, _saved("TIFF")),
     "LZW TIFF": ("tiff", 0, _saved("TIFF", compression="tiff_lzw")),
+    "deflated TIFF": ("tiff", 0, _saved("TIFF", compression="tiff_deflate")),
+    "CMYK TIFF": ("tiff", 1, lambda i: encoded(i.convert("CMYK"), "TIFF")),
+    "tiled TIFF": ("tiff", 0, tiled_tiff),
+    "16-bit colour TIFF": ("tiff", 1, deep_tiff),
     "JPEG in TIFF": ("tiff", 6, _saved("TIFF", compression="jpeg", quality=95)),
     "multi-page TIFF": ("tiff", 0, _saved("TIFF", save_all=True, append_images=[OTHER])),
     "AVIF": ("avif", 8, _saved("AVIF", quality=95)),
     "animated AVIF": ("avif", 8, _saved("AVIF", quality=95, save_all=True, append_images=[OTHER])),
     "HEIC": ("heif", 6, heic),
+    "HEIC of tiles": ("heif", 6, heic_grid),
+    "JPEG XL": ("jxl", 8, jxl),
+    "lossless JPEG XL": ("jxl", 0, lambda i: jxl(i, lossless=True)),
+    "JPEG in JPEG XL": ("jxl", 4, lambda i: jxl_of_jpeg(encoded(i, "JPEG", quality=95))),
 }
 
 
@@ -121,6 +203,13 @@ def test_the_header_tells_format_and_size_of_every_format(name: str) -> None:
 def test_a_heic_picture_keeps_every_grey_but_for_rounding() -> None:
     values = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     pixels = np.asarray(opened(heic(Image.fromarray(values).convert("RGB")))).astype(int)
+    assert np.abs(pixels - values[:, :, None]).max() <= 1
+
+
+def test_a_heic_of_ten_bits_keeps_every_grey_but_for_rounding() -> None:
+    values = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+    data = heic(Image.fromarray(values).convert("RGB"), depth=10)
+    pixels = np.asarray(opened(data)).astype(int)
     assert np.abs(pixels - values[:, :, None]).max() <= 1
 
 
@@ -232,31 +321,6 @@ def test_a_transparent_grey_of_sixteen_bits_falls_on_white() -> None:
 
 
 # --- which way is up --------------------------------------------------------------------------
-
-FIRST_ROW_AND_COLUMN = {
-    1: ("top", "left"),
-    2: ("top", "right"),
-    3: ("bottom", "right"),
-    4: ("bottom", "left"),
-    5: ("left", "top"),
-    6: ("right", "top"),
-    7: ("right", "bottom"),
-    8: ("left", "bottom"),
-}
-"""Where the stored row 0 and column 0 belong (EXIF 2.32, tag 274)."""
-
-
-def stored_as(image: Image.Image, orientation: int) -> Image.Image:
-    """What a camera that was held so would have stored."""
-    row, column = FIRST_ROW_AND_COLUMN[orientation]
-    values = np.asarray(image)
-    if row in ("left", "right"):
-        values = values.transpose(1, 0, 2)
-    if row in ("bottom", "right"):
-        values = values[::-1]
-    if column in ("bottom", "right"):
-        values = values[:, ::-1]
-    return Image.fromarray(np.ascontiguousarray(values))
 
 
 @pytest.mark.parametrize("orientation", FIRST_ROW_AND_COLUMN)

@@ -31,6 +31,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.cursors",
         "chalicelib.events",
         "chalicelib.exif",
+        "chalicelib.formats",
         "chalicelib.images",
     ),
     (
@@ -73,7 +74,18 @@ ENVIRONMENT = {
     "chalicelib/decoding/process.py": "hands its own environment on to the child it starts",
 }
 """Files below chalicelib and beside it that touch the environment, and what for."""
-HEAVY = {"numpy", "PIL", "pi_heif", "onnxruntime", "tokenizers", "onnx", "moto", "pyarrow"}
+HEAVY = {
+    "numpy",
+    "PIL",
+    "pi_heif",
+    "pylibjxl",
+    "rawpy",
+    "onnxruntime",
+    "tokenizers",
+    "onnx",
+    "moto",
+    "pyarrow",
+}
 LIGHT_AT_IMPORT = ("app.py", "chalicelib/wiring.py", "chalicelib/clip/model.py")
 MOST_LINES = 320
 

@@ -37,6 +37,7 @@ from chalicelib.uploads import (
     sniff,
 )
 from tests.fakes.bucket import MemoryBucket
+from tests.unit import raws
 from tests.unit.heic import heic
 from tests.unit.pictures import encoded, scene
 from tests.unit.sentences import faults
@@ -213,7 +214,13 @@ def test_a_file_of_exactly_the_limit_may_come() -> None:
         ("", "", None),
         ("text/plain", "x.jpg", None),
         ("image/svg+xml", "x.jpg", None),
-        ("image/x-canon-cr2", "x.jpg", None),
+        ("image/x-canon-cr2", "x", "image/x-canon-cr2"),
+        ("", "IMG_0001.CR3", "image/x-canon-cr3"),
+        ("image/x-dcraw", "DSC_1.NEF", "image/x-nikon-nef"),
+        ("image/x-dcraw", "DSC_1", "image/x-dcraw"),
+        ("image/x-raw", "DSC_1", None),
+        ("image/dng", "x", "image/x-adobe-dng"),
+        ("application/octet-stream", "x.jxl", "image/jxl"),
     ],
 )
 def test_the_type_is_the_given_one_or_by_the_ending(
@@ -236,6 +243,27 @@ def test_the_type_is_the_given_one_or_by_the_ending(
 )
 def test_real_files_speak_of_their_type(format: str, kind: str) -> None:
     assert sniff(encoded(scene(), format)) == kind
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (raws.dng(raws.Shot(scene())), "image/x-adobe-dng"),
+        (raws.cr2(raws.Shot(scene(), previews=(96,))), "image/x-canon-cr2"),
+        (raws.cr3(raws.Shot(scene(), previews=(96,))), "image/x-canon-cr3"),
+        (raws.nef(raws.Shot(scene(), make="NIKON")), "image/x-nikon-nef"),
+        (raws.arw(raws.Shot(scene(), make="SONY", previews=(96,))), "image/x-sony-arw"),
+        (raws.nef(raws.Shot(scene(), make="Samsung")), "image/x-dcraw"),
+        (raws.raf(raws.Shot(scene(), previews=(96,))), "image/x-fuji-raf"),
+        (raws.rw2(raws.Shot(scene(), previews=(96,))), "image/x-panasonic-rw2"),
+        (b"\xff\x0a\x00", "image/jxl"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "image/jxl"),
+    ],
+    ids=["DNG", "CR2", "CR3", "NEF", "ARW", "another", "RAF", "RW2", "JPEG XL", "in a box"],
+)
+def test_camera_raw_and_jpeg_xl_speak_of_their_type(data: bytes, kind: str) -> None:
+    assert sniff(data) == kind
+    assert kind in IMAGE_TYPES
 
 
 def test_a_heic_speaks_of_its_type_and_other_bytes_of_none() -> None:

@@ -2,6 +2,9 @@
 import { byId } from "./dom.js";
 import { texts } from "./texts.js";
 
+/** Images that browsers often know no type for. */
+const BY_NAME = /\.(hei[cf]|hif|tiff?|avif|bmp|jxl|dng|cr[23]|nef|nrw|arw|sr[2fw]|orf|rw2|raf|pef|3fr|erf|mef)$/i;
+
 /** @param {(files: File[]) => void} onFiles */
 export function takeFiles(onFiles) {
   const input = byId("file-input");
@@ -80,7 +83,7 @@ async function filesOf(data) {
     }
   };
   for (const entry of entries) await walk(entry).catch(console.warn);
-  return files.filter(({ name, type }) => type.startsWith("image/") || /\.(hei[cf]|tiff?|avif|bmp)$/i.test(name));
+  return files.filter(({ name, type }) => type.startsWith("image/") || BY_NAME.test(name));
 }
 
 /** Pasted pictures are all called image.png; a time tells them apart. @param {File} file */

@@ -5,7 +5,8 @@ import { texts } from "./texts.js";
 
 /** @typedef {import("./query.js").Query} Query */
 
-const FORMATS = ["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif", "avif"];
+const FORMATS = ["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif", "avif", "jxl",
+  "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "pef", "raw"];
 
 export class Filters {
   #collections = new Set();

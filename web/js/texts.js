@@ -5,7 +5,7 @@ const count = (n) => n.toLocaleString("en");
 /** @param {number} n @param {string} one @param {string} [many] */
 const many = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
-const FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC and AVIF";
+const FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF, JPEG XL and camera RAW";
 
 export const texts = {
   title: "Image Intellisense",

@@ -21,7 +21,7 @@ import { texts } from "./texts.js";
  */
 
 /** Formats that most browsers cannot show. */
-const PREVIEW_ONLY = new Set(["tiff", "heif"]);
+const PREVIEW_ONLY = new Set(["tiff", "heif", "jxl", "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "pef", "raw"]);
 
 export class Viewer {
   /** @type {Image|null} */
