@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from chalicelib import exif
+from chalicelib import bounds, exif
 from chalicelib.errors import UnreadableImage
 from chalicelib.formats import raw_canon, raw_develop
 from chalicelib.formats.base import Before, Decoded, check_size, reduced
@@ -80,6 +80,7 @@ class RawSource:
     ) -> Decoded | None:
         """The preview, decoded; None where it is broken: the next one, or the sensor, may do."""
         check_size(*preview.size, self._max_pixels)
+        bounds.check(preview.data)
         try:
             decoded = PillowSource(preview.data, ("JPEG",)).decode(at_least, before)
         except (OSError, SyntaxError, ValueError):

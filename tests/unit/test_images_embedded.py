@@ -35,7 +35,7 @@ def model(starter: Path) -> Clip:
 @pytest.fixture(scope="module")
 def photo(samples: Path) -> Image.Image:
     """One that the model takes for something else when it is turned."""
-    with Image.open(samples / "rocket.jpg") as opened:
+    with Image.open(samples / "quokka.jpg") as opened:
         return opened.convert("RGB").resize((640, 426)).crop((0, 0, 640, 416))
 
 
@@ -47,7 +47,7 @@ def _saved(format: str, **options: object) -> Callable[[Image.Image, int], bytes
 
 
 def _jpeg(image: Image.Image, orientation: int) -> bytes:
-    return encoded(image, "JPEG", quality=92, exif=exif({ORIENTATION: orientation}))
+    return encoded(image, "JPEG", quality=97, exif=exif({ORIENTATION: orientation}))
 
 
 def _heic(image: Image.Image, orientation: int) -> bytes:
@@ -60,12 +60,12 @@ def _dng(image: Image.Image, orientation: int) -> bytes:
 
 
 def _nef(image: Image.Image, orientation: int) -> bytes:
-    shot = Shot(image, make="NIKON", orientation=orientation, previews=(160, image.width))
+    shot = Shot(image, make="NIKON", orientation=orientation, previews=(160, 3 * image.width))
     return raws.nef(shot)
 
 
 def _cr3(image: Image.Image, orientation: int) -> bytes:
-    shot = Shot(image, make="Canon", orientation=orientation, previews=(160, image.width))
+    shot = Shot(image, make="Canon", orientation=orientation, previews=(160, 3 * image.width))
     return raws.cr3(shot)
 
 
@@ -76,8 +76,8 @@ def _jxl(image: Image.Image, orientation: int) -> bytes:
 CASES = [("JPEG", _jpeg, orientation) for orientation in range(1, 9)] + [
     ("TIFF", _saved("TIFF"), 6),
     ("PNG", _saved("PNG"), 8),
-    ("WebP", _saved("WEBP", quality=92), 3),
-    ("AVIF", _saved("AVIF", quality=92), 5),
+    ("WebP", _saved("WEBP", quality=97), 3),
+    ("AVIF", _saved("AVIF", quality=97), 5),
     ("HEIC", _heic, 6),
     ("HEIC", _heic, 3),
     ("HEIC", _heic, 7),
