@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from chalicelib.index.base import Summary
 
-_CHUNK = 65_536
+_CHUNK = 16_384
 
 COLUMNS: dict[str, Any] = {
     "high": np.uint64,
