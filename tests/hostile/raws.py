@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from tests.hostile.damaged import flipped
 from tests.hostile.parts import (
     ASCII,
     BYTE,
@@ -22,6 +23,8 @@ from tests.hostile.parts import (
     tiff_file,
 )
 from tests.hostile.tiffs import grey
+from tests.unit import raws
+from tests.unit.pictures import scene
 
 DNG = (Entry(50706, BYTE, 4, b"\1\4\0\0"), Entry(50708, ASCII, 8, b"Wicked\0\0"))
 CFA = (
@@ -35,6 +38,7 @@ def hostile() -> Iterator[Hostile]:
     yield from _dng()
     yield from _cameras()
     yield from _jpeg_xl()
+    yield from _damaged()
 
 
 def _dng_of(*entries: Entry, rest: bytes = b"") -> bytes:
@@ -175,3 +179,22 @@ def _jpeg_xl() -> Iterator[Hostile]:
     yield refused("of-noise.ico", b"\0\0\1\0\x10\0" + noise("ico", 5000))
     yield refused("of-noise.tga", bytes((0, 0, 2)) + noise("tga", 5000))
     yield refused("of-noise.qoi", b"qoif\0\0\0\x10\0\0\0\x10\4\0" + noise("qoi", 900))
+
+
+def _damaged() -> Iterator[Hostile]:
+    """RAW files as cameras write them, scratched and cut; each has previews of three sizes."""
+    shot = raws.Shot(scene(96, 64), previews=(48, 96, 96))
+    for ending in ("dng", "cr2", "nef", "arw", "cr3", "raf", "rw2"):
+        data = getattr(raws, ending)(shot)
+        for seed in range(4):
+            yield either(f"flipped-{seed}.{ending}", flipped(data, seed))
+        for percent in (5, 20, 50, 90):
+            yield either(f"cut-at-{percent}.{ending}", data[: len(data) * percent // 100])
+        third = len(data) // 3
+        yield either(f"hole.{ending}", data[:third] + bytes(500) + data[third + 500 :])
+    for name, data in (
+        ("linear", raws.dng(shot, linear=True)),
+        ("sensor", raws.dng(raws.Shot(scene(96, 64)))),
+    ):
+        for seed in range(8):
+            yield either(f"{name}-flipped-{seed}.dng", flipped(data, seed))
