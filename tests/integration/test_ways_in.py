@@ -35,6 +35,10 @@ ODD_KEYS = [
     "ways/a?b=c&d#e.jpg",
     "ways/'quoted' \"twice\" <tag>.jpg",
     "ways/" + "long" * 200 + ".jpg",
+    "/ways/leading.jpg",
+    "../above.jpg",
+    "ways/Mu\u0308nchen.jpg",
+    "ways/" + "🌞" * 253 + "abc.jpg",
 ]
 
 
@@ -108,7 +112,7 @@ def test_an_object_dropped_under_any_key_is_indexed_shown_and_deleted(
     data = jpeg(1000 + ODD_KEYS.index(key))
     image = stack.known(stack.put(key, data))
     assert (image["key"], image["state"]) == (key, "ready")
-    assert image["collection"] == ("ways" if "/" in key else "")
+    assert image["collection"] == (key.partition("/")[0] if "/" in key else "")
     assert image["name"] == key.rpartition("/")[2]
     assert follow(stack, image["url"]).content == data
     assert stack.request("DELETE", f"/images/{image['id']}").json()["state"] == "deleted"

@@ -9,6 +9,7 @@ the bucket says.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -50,12 +51,14 @@ class Fuse:
 
     def __init__(self) -> None:
         self.left: int | None = None
+        self._lock = threading.Lock()
 
     def burn(self) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                raise Killed
+        with self._lock:
+            if self.left is not None:
+                self.left -= 1
+                if self.left < 0:
+                    raise Killed
 
 
 class FusedBucket(MemoryBucket):
