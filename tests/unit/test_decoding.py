@@ -318,7 +318,6 @@ def test_a_decoder_that_eats_memory_costs_its_image_only(pools: Pools) -> None:
     assert pool.prepare(GOOD, SPEC).format == "png"
 
 
-@pytest.mark.usefixtures("bad_decoders")
 def test_a_child_that_has_hardly_begun_is_not_interrupted(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -335,6 +334,7 @@ def test_a_child_that_has_hardly_begun_is_not_interrupted(
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
+@pytest.mark.usefixtures("bad_decoders")
 def test_what_a_decoder_prints_does_not_get_into_the_answers(pools: Pools) -> None:
     pool = pools()
     expected = pool.prepare(GOOD, SPEC)
