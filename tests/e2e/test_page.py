@@ -12,6 +12,9 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.e2e.browser import Page, hold
 from tests.integration.local_stack import LocalStack
+from tests.unit import raws
+from tests.unit.pictures import scene
+from tests.unit.raws import Shot
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
 
@@ -103,6 +106,29 @@ def test_a_file_of_another_type_is_refused_before_a_byte_is_sent(
     assert [item["name"] for item in stored] == ["picture.png"]
     # The API is asked about image/svg+xml and refuses it; that much the browser notes.
     assert all("/api/uploads" in line and "415" in line for line in page.console())
+
+
+def test_a_camera_raw_is_shown_by_its_thumbnail_with_the_facts_of_its_exposure(
+    page: Page, tmp_path: Path
+) -> None:
+    file = tmp_path / "DSC_0001.NEF"
+    shot = Shot(scene(900, 600), make="NIKON CORPORATION", model="NIKON D850", previews=(160, 900))
+    file.write_bytes(raws.nef(shot))
+    page.open("/?collection=raws")
+    page.choose(file)
+    page.uploaded("DSC_0001.NEF")
+    page.click("uploads-close")
+    page.click("item")
+    facts = page.facts()
+    assert facts["Size"] == "900 × 600 px"
+    assert facts["File"].startswith("NEF · ")
+    assert facts["Camera"] == "NIKON D850"
+    assert facts["Lens"] == "Test Lens 50mm f/1.8"
+    assert facts["Exposure"] == "1/250 s · f/2.8 · ISO 100 · 50 mm"
+    viewer = page.one("viewer")
+    assert "browsers do not show NEF files" in viewer.text
+    assert viewer.find_elements(By.CSS_SELECTOR, ".large") == []
+    page.click("viewer-close")
 
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
