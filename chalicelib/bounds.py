@@ -1,5 +1,5 @@
 """What is refused before a decoder sees it: files that are small, of small pictures, and yet take
-minutes, or more threads than the machine has.
+minutes, or more threads than the machine has; or that libraries die of.
 
 Only what is known to do harm. A file that cannot be followed here is left to its decoder.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from chalicelib.errors import TooLarge, UnreadableImage
+from chalicelib.formats.boxes import boxes
 
 MAX_EXIF_SEGMENTS = 64
 """Of 64 KB each. Pillow joins them one by one, copying what it has: 960 of them take a minute."""
@@ -31,6 +32,7 @@ def check(data: bytes) -> None:
         _check_jpeg(data)
     elif data[4:8] == b"ftyp":
         _check_items(data)
+        _check_texts(data)
 
 
 # --- JPEG -------------------------------------------------------------------------------------
@@ -71,31 +73,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
 # --- HEIF and AVIF ----------------------------------------------------------------------------
 
 
-class _Box(NamedTuple):
-    kind: bytes
-    start: int
-    end: int
-
-
 _MAX_BOXES = 10_000
-
-
-def _boxes(data: bytes, at: int, end: int) -> Iterator[_Box]:
-    """The boxes between `at` and `end`, their content; none after one that makes no sense."""
-    for _ in range(_MAX_BOXES):
-        length, kind, start = (
-            int.from_bytes(data[at : at + 4], "big"),
-            data[at + 4 : at + 8],
-            at + 8,
-        )
-        if length == 1:
-            length, start = int.from_bytes(data[start : start + 8], "big"), start + 8
-        elif length == 0:
-            length = end - at
-        if at + length > end or start > at + length:
-            return
-        yield _Box(kind, start, at + length)
-        at += length
 
 
 def _check_items(data: bytes) -> None:
@@ -135,18 +113,38 @@ def _parts(item: int, made_of: dict[int, list[int]], seen: dict[int, _Parts], de
 
 def _references(data: bytes) -> Iterator[tuple[bytes, int, list[int]]]:
     """(kind, from which item, to which) of ISO/IEC 14496-12, 8.11.12."""
-    for outer in _boxes(data, 0, len(data)):
-        if outer.kind != b"meta":
-            continue
-        for table in _boxes(data, outer.start + 4, outer.end):
-            if table.kind != b"iref":
+    for table, table_end in _tables(data, b"iref"):
+        size = 4 if data[table : table + 1] > b"\0" else 2
+        for kind, start, end in boxes(data, table + 4, table_end, most=_MAX_BOXES):
+            first = int.from_bytes(data[start : start + size], "big")
+            at = start + size + 2
+            count = min(int.from_bytes(data[at - 2 : at], "big"), (end - at) // size, MAX_TILES + 1)
+            numbers = (data[at + size * n : at + size * (n + 1)] for n in range(count))
+            yield kind, first, [int.from_bytes(number, "big") for number in numbers]
+
+
+def _check_texts(data: bytes) -> None:
+    """Kinds and names of items are UTF-8; pi-heif hands others on unread and dies of them."""
+    for table, table_end in _tables(data, b"iinf"):
+        wide = data[table : table + 1] > b"\0"
+        for kind, start, end in boxes(data, table + (8 if wide else 6), table_end, most=_MAX_BOXES):
+            if kind != b"infe":
                 continue
-            size = 4 if data[table.start : table.start + 1] > b"\0" else 2
-            for kind, start, end in _boxes(data, table.start + 4, table.end):
-                first = int.from_bytes(data[start : start + size], "big")
-                at = start + size + 2
-                count = min(
-                    int.from_bytes(data[at - 2 : at], "big"), (end - at) // size, MAX_TILES + 1
-                )
-                numbers = (data[at + size * n : at + size * (n + 1)] for n in range(count))
-                yield kind, first, [int.from_bytes(number, "big") for number in numbers]
+            # Version and flags, the item's number (four bytes from version 3 on), its protection.
+            version = data[start : start + 1]
+            texts = start + 4 + (4 if version > b"\2" else 2) + 2
+            names = texts + 4 if version > b"\1" else texts
+            try:
+                data[texts:names].decode()
+                data[names:end].decode()
+            except UnicodeDecodeError as error:
+                raise UnreadableImage("The image is damaged or incomplete.") from error
+
+
+def _tables(data: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
+    """Start and end of what is in each table of that kind."""
+    for outer, start, end in boxes(data, 0, len(data), most=_MAX_BOXES):
+        if outer == b"meta":
+            for kind, first, last in boxes(data, start + 4, end, most=_MAX_BOXES):
+                if kind == wanted:
+                    yield first, last

@@ -60,7 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def log_failures() -> None:
     """To stderr: stdout is the answer alone."""
-    Logger(service=SERVICE, level="WARNING", logger_handler=logging.StreamHandler(sys.stderr))
+    handler = logging.StreamHandler(sys.stderr)
+    # The rooms' loggers have a level of their own, so the handler is what tells less.
+    handler.setLevel(logging.WARNING)
+    Logger(service=SERVICE, logger_handler=handler)
 
 
 if __name__ == "__main__":

@@ -283,7 +283,12 @@ def _make_resources(settings: Settings) -> None:
             "QueueConfigurations": [
                 {
                     "QueueArn": arn + QUEUE,
-                    "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
+                    "Events": [
+                        "s3:ObjectCreated:*",
+                        "s3:ObjectRemoved:*",
+                        "s3:LifecycleExpiration:*",
+                        "s3:ObjectRestore:*",
+                    ],
                 }
             ]
         },

@@ -9,10 +9,12 @@ _MOST_BOXES = 200
 Extent = tuple[int, int]
 
 
-def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """(type, start and end of its contents) of each box in that part of the file. The type of a
-    `uuid` box is its UUID."""
-    for _ in range(_MOST_BOXES):
+def boxes(
+    data: bytes, start: int, end: int, *, most: int = _MOST_BOXES
+) -> Iterator[tuple[bytes, int, int]]:
+    """(type, start and end of its contents) of each box in that part of the file, `most` of them;
+    none after one that makes no sense. The type of a `uuid` box is its UUID."""
+    for _ in range(most):
         if start + 8 > end:
             return
         size = int.from_bytes(data[start : start + 4], "big")

@@ -169,6 +169,9 @@ def _items() -> Iterator[Hostile]:
         yield refused(
             f"primary-is-{kind.decode().strip()}.heic", heif([Item(kind, _picture()[1], (1, 2))])
         )
+    for name, kind in {"no-text": b"Ex\xd7f", "half-a-letter": b"Exi\xc3"}.items():
+        other = Item(kind, b"about it")
+        yield refused(f"kind-is-{name}.heic", heif([_coded(), other], [(b"cdsc", 2, [1])]))
     exif = Item(b"Exif", b"\xff\xff\xff\xff" + noise("exif", 50))
     yield either("exif-starts-outside.heic", heif([_coded(), exif], [(b"cdsc", 2, [1])]))
     yield either("exif-of-nothing.heic", heif([_coded(), Item(b"Exif", b"")], [(b"cdsc", 2, [1])]))
