@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from chalicelib.boxes import boxes
 from chalicelib.errors import TooLarge, UnreadableImage
-from chalicelib.formats.boxes import boxes
 
 MAX_EXIF_SEGMENTS = 64
 """Of 64 KB each. Pillow joins them one by one, copying what it has: 960 of them take a minute."""

@@ -32,7 +32,11 @@ def main() -> None:
     # Decoders print; standard output carries frames and nothing else.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, out, cpu_seconds, wall_seconds)
+    try:
+        serve(sys.stdin.buffer, out, cpu_seconds, wall_seconds)
+    except BrokenPipeError:
+        # Nobody is there to hear the answer, nor what Python says of closing the pipe.
+        os._exit(0)
 
 
 def serve(source: BinaryIO, out: BinaryIO, cpu_seconds: int, wall_seconds: float) -> None:

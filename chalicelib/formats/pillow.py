@@ -9,9 +9,9 @@ import pi_heif
 from PIL import Image
 
 from chalicelib import exif
+from chalicelib.boxes import ends_too_early
 from chalicelib.errors import UnreadableImage
 from chalicelib.formats.base import Before, Decoded, reduced
-from chalicelib.formats.boxes import ends_too_early
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile

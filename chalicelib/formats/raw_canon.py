@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.formats.boxes import Extent, boxes, inside
+from chalicelib.boxes import Extent, boxes, inside
 
 CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 PREVIEW = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")

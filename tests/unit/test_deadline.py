@@ -12,6 +12,7 @@ from chalice.config import Config
 from chalice.local import LocalGateway
 
 from chalicelib import api, deadline, wiring
+from chalicelib.config import Settings
 from chalicelib.deadline import remaining
 from chalicelib.verdicts import Outcome
 from container_embedder.handler import handler
@@ -103,7 +104,9 @@ def test_the_embedder_works_until_two_seconds_before_its_end(
     listening = Listening()
 
     class Services:
-        ingest = bucket = listening
+        ingest = listening
+        settings = Settings(bucket="photos", thumbnails_bucket="small")
+        dead_letters = None
 
     monkeypatch.setattr(wiring, "services", Services)
     handler({"Records": []}, Context(60))

@@ -27,6 +27,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     (
         "chalicelib.boundary",
         "chalicelib.bounds",
+        "chalicelib.boxes",
         "chalicelib.colour",
         "chalicelib.cursors",
         "chalicelib.events",
