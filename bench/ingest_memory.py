@@ -24,6 +24,7 @@ from PIL import Image
 
 from bench.processor_time import family
 from chalicelib import wiring
+from chalicelib.config import Settings
 from chalicelib.index.base import Index
 from chalicelib.records import image_id
 from local.samples import sample_photos
@@ -69,7 +70,8 @@ def peaks(model: Path) -> Iterator[tuple[str, int]]:
         stack.start()
         stack.wait_repaired(lambda _: None)
         os.kill(stack.worker_pid, signal.SIGSTOP)
-        services = wiring.services()
+        # Not those that this process may have from a stack before.
+        services = wiring.build(Settings.load())
         for number, (what, batch) in enumerate(pictures(cache_folder()).items()):
             keys = [f"memory-{number}/{n}.{kind}" for n, (kind, _) in enumerate(batch)]
             for key, (kind, data) in zip(keys, batch, strict=True):
