@@ -136,23 +136,25 @@ class Ingest:
 
     def _read(self, keys: Sequence[str], deadline: float | None = None) -> list[Attempt]:
         attempts = [Attempt(key, image_id(self._bucket.name, key)) for key in keys]
-        try:
+
+        def look(attempts: Sequence[Attempt]) -> None:
             self.read_records(attempts)
             self.read_objects(attempts, deadline=deadline)
-        except IntellisenseError as error:
-            self._fail(attempts, error)
-        return attempts
+
+        return self._tried(look, attempts)
 
     def _embedded(self, attempts: list[Attempt]) -> list[Attempt]:
-        try:
-            self.embed(attempts)
-        except IntellisenseError as error:
-            self._fail(attempts, error)
-        return attempts
+        return self._tried(self.embed, attempts)
 
     def _stored(self, attempts: list[Attempt]) -> list[Attempt]:
+        return self._tried(self.write, attempts)
+
+    def _tried(
+        self, step: Callable[[Sequence[Attempt]], None], attempts: list[Attempt]
+    ) -> list[Attempt]:
+        """What a step raises is the end of all whose end it has not told."""
         try:
-            self.write(attempts)
+            step(attempts)
         except IntellisenseError as error:
             self._fail(attempts, error)
         return attempts
