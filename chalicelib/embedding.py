@@ -26,6 +26,8 @@ class PixelEncoder(ModelIdentity, Protocol):
 
 
 class Embedder:
+    """Gives attempts their vectors, and puts their thumbnails."""
+
     def __init__(self, *, encoder: PixelEncoder, thumbnails: Thumbnails) -> None:
         self._encoder = encoder
         self._thumbnails = thumbnails

@@ -11,6 +11,7 @@ from pathlib import Path
 import boto3
 import pytest
 from hypothesis import settings
+from moto.server import ThreadedMotoServer
 
 from chalicelib.errors import IntellisenseError
 from local.samples import sample_photos
@@ -98,6 +99,16 @@ def stack(
     its own, and the samples stay as they are. `url` is of page and API, `s3_url` of the bucket."""
     with running(tmp_path_factory.mktemp("stack") / "data", starter, samples=True) as stack:
         yield stack.loaded()
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """The address of moto's S3 and SQS, empty, and one module's own."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

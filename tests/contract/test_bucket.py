@@ -12,7 +12,6 @@ from urllib.parse import urlparse
 import boto3
 import pytest
 import requests
-from moto.server import ThreadedMotoServer
 
 from chalicelib import wiring
 from chalicelib.config import Settings
@@ -40,15 +39,6 @@ KEYS = [
     "k" * 1020 + ".jpg",
     "🌞" * 255 + ".jpg",
 ]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture

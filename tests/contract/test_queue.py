@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from chalicelib import wiring
 from chalicelib.config import Settings
@@ -20,15 +19,6 @@ from tests.fakes.queue import MemoryQueue
 
 RECEIVES = 2
 """After so many a message goes to the dead-letter queue."""
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture
