@@ -67,6 +67,7 @@ fuzz: .cache/fuzz/venv/done  ## ever new damaged files for images.py (atheris: L
 lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hashes
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt local/requirements.in -o local/requirements.txt
+	@$(COMPILE) -c requirements-dev.txt infra/requirements.in -o infra/requirements.txt
 	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements.in -o container_embedder/requirements.txt
 	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements-batch.in -o container_embedder/requirements-batch.txt
 	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements-gpu.in -o container_embedder/requirements-gpu.txt
