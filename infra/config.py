@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from chalicelib.errors import ConfigurationError
 
-NAME = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
+NAME = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]")
 """What begins the names of stacks, buckets and functions; buckets allow the least."""
 
 
@@ -39,6 +39,8 @@ class Config:
     """An existing photos bucket to bring in; empty: one is made."""
     bucket_key_arn: str = ""
     """The KMS key that the existing bucket's objects are encrypted with, where it has one."""
+    inventory_bucket: str = ""
+    """The bucket that S3 Inventory writes to, for reconciles that read it."""
     events: Literal["sqs", "eventbridge"] = "sqs"
     """How an existing bucket tells of its objects; eventbridge where other notifications of the
     same kind are in the way."""
@@ -71,7 +73,7 @@ class Config:
     opensearch_instance: str = "t3.small.search"
     opensearch_nodes: int = 1
     opensearch_volume_gb: int = 10
-    opensearch_version: str = "3.3"
+    opensearch_version: str = "3.5"
     opensearch_compression: Literal["1x", "4x", "32x"] = "1x"
     vpc: bool = False
     """Whether domain and functions live in a VPC; NAT alone is about 33 dollars a month."""
@@ -125,7 +127,7 @@ class Config:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ConfigurationError(
-                "name must be small letters, digits and hyphens, 3 to 32 of them, a letter first."
+                "name must be small letters, digits and hyphens, 3 to 24 of them, a letter first."
             )
         for key, needed in (
             ("opensearch_url", "opensearch_arn"),
@@ -139,6 +141,9 @@ class Config:
         for key, (least, most) in BOUNDS.items():
             if not least <= getattr(self, key) <= most:
                 raise ConfigurationError(f"{key} must be {least} to {most}.")
+        if self.log_days not in LOG_DAYS:
+            known = ", ".join(map(str, LOG_DAYS))
+            raise ConfigurationError(f"log_days must be one of {known}.")
         if self.events == "eventbridge" and not self.bucket:
             raise ConfigurationError("events is for an existing bucket: name it with bucket.")
         if self.private_collections and self.auth != "cognito":
@@ -179,12 +184,16 @@ BOUNDS = {
     "reconcile_hours": (0, 24 * 31),
     "requests_per_second": (1, 10_000),
     "burst": (1, 5_000),
-    "log_days": (1, 3653),
     "budget": (0, 1_000_000),
 }
 """The least and the most of each number; where AWS has a limit it is AWS's
 (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html,
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
+
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
+"""For so many days CloudWatch can keep logs
+(https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html)."""
 
 
 def _checked(key: str, value: Any, kind: Any) -> Any:

@@ -1,0 +1,42 @@
+"""What each function is told: the variables that `chalicelib.config.Settings` reads."""
+
+from __future__ import annotations
+
+from infra.config import Config
+from infra.parts.queues import RECEIVES
+from infra.stacks.data import DataStack
+
+SEARCHES_IN = 29
+"""Seconds; API Gateway answers for a function after so long
+(https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
+
+
+def shared(config: Config, data: DataStack) -> dict[str, str]:
+    """What all of them need: where photos, thumbnails and vectors are."""
+    return {
+        "IMAGES_BUCKET": data.buckets.photos_name,
+        "IMAGES_THUMBNAILS_BUCKET": data.buckets.thumbnails_name,
+        "IMAGES_INDEX": "opensearch",
+        "IMAGES_OPENSEARCH_URL": data.domain.endpoint,
+        "IMAGES_OPENSEARCH_AUTH": "iam",
+        "IMAGES_OPENSEARCH_COMPRESSION": config.opensearch_compression,
+        "IMAGES_AUTH": config.auth,
+    }
+
+
+def queues(data: DataStack) -> dict[str, str]:
+    return {
+        "IMAGES_QUEUE_URL": data.queues.ingest.queue_url,
+        "IMAGES_DEAD_LETTER_QUEUE_URL": data.queues.dead_letters.queue_url,
+        "IMAGES_MAX_RECEIVES": str(RECEIVES),
+    }
+
+
+def people(config: Config, issuer: str) -> dict[str, str]:
+    """Who may call; the clients of the user pool come as a stage variable."""
+    if config.auth != "cognito":
+        return {}
+    return {
+        "IMAGES_TOKEN_ISSUER": issuer,
+        "IMAGES_PRIVATE_COLLECTIONS": "true" if config.private_collections else "false",
+    }
