@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
-.PHONY: help demo model opensearch test nightly check fmt golden lock clean bench bench-ingest bench-reconcile bench-index bench-clip fuzz
+.PHONY: help demo model opensearch deploy destroy diff preflight outputs test nightly check fmt golden lock clean bench bench-ingest bench-reconcile bench-index bench-clip fuzz
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -23,6 +23,23 @@ model: $(VENV)/demo.done  ## download a model; MODEL=OWNER/NAME, ARGS='--form in
 
 opensearch: $(VENV)/demo.done  ## a real OpenSearch beside the demo; ARGS='--port N', ARGS='--data DIR', ARGS='--heap 2g'
 	@exec $(BIN)/python -m local.opensearch $(ARGS)
+
+CONFIG ?= $(wildcard deploy.toml)
+INFRA = exec $(BIN)/python -m infra $@ $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
+deploy: $(VENV)/infra.done  ## into your AWS account, after asking; CONFIG=deploy.toml, ARGS='--yes --json'
+	@$(INFRA)
+
+destroy: $(VENV)/infra.done  ## what runs in AWS; photos and index stay; ARGS='--index-too', ARGS='--photos-too'
+	@$(INFRA)
+
+diff: $(VENV)/infra.done  ## what `make deploy` would change
+	@$(INFRA)
+
+preflight: $(VENV)/infra.done  ## what the AWS account lacks, and how to get it
+	@$(INFRA)
+
+outputs: $(VENV)/infra.done  ## addresses and names of what is deployed
+	@$(INFRA)
 
 test: $(VENV)/dev.done .cache/api-zip.done  ## every test; ARGS are pytest's
 	@$(BIN)/python -m tests.needs
@@ -96,7 +113,12 @@ $(VENV)/demo.done: local/requirements.txt | $(BIN)/python
 $(VENV)/dev.done: requirements-dev.txt | $(BIN)/python
 	@echo "Installing what the tests need (once) …" >&2
 	@$(PIP) -r requirements-dev.txt >&2
-	@touch $@ $(VENV)/demo.done
+	@touch $@ $(VENV)/demo.done $(VENV)/infra.done
+
+$(VENV)/infra.done: infra/requirements.txt | $(BIN)/python
+	@echo "Installing what deploying needs (once, about 600 MB) …" >&2
+	@$(PIP) -r infra/requirements.txt >&2
+	@touch $@
 
 .cache/golden.done: tests/golden/requirements.txt | $(VENV)/dev.done
 	@mkdir -p .cache && rm -rf .cache/golden && $(BIN)/python -m venv .cache/golden

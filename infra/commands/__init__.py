@@ -1,0 +1,1 @@
+"""What `python -m infra` does: one module a command, and the parts that they share."""

@@ -1,0 +1,138 @@
+"""An existing photos bucket: that it is there, ours, here, and free to tell of its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.commands.account import Account, outputs_of
+from infra.commands.findings import Finding, blocked, fine
+from infra.config import Config
+
+EVENTS = (
+    "s3:ObjectCreated:*",
+    "s3:ObjectRemoved:*",
+    "s3:LifecycleExpiration:*",
+    "s3:ObjectRestore:Completed",
+)
+"""What the ingest queue is told of."""
+
+KINDS = ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations")
+ARNS = ("QueueArn", "TopicArn", "LambdaFunctionArn")
+
+
+def bucket(config: Config, account: Account) -> Iterator[Finding]:
+    if not config.bucket:
+        yield from _left_behind(config, account)
+        return
+    s3 = account.client("s3")
+    if problem := _reached(s3, config, account):
+        yield problem
+        return
+    problems = [*_key(s3, config), *_notifications(s3, config, account)]
+    yield from problems or [fine("bucket", f"{config.bucket} can be brought in")]
+
+
+def overlapping(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """The events for which S3 would refuse two configurations side by side: those that both name,
+    where one prefix begins the other and one suffix ends the other
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html)."""
+    one, other = _filter(ours), _filter(theirs)
+    prefixes = sorted((one["prefix"], other["prefix"]), key=len)
+    suffixes = sorted((one["suffix"], other["suffix"]), key=len)
+    if not prefixes[1].startswith(prefixes[0]) or not suffixes[1].endswith(suffixes[0]):
+        return []
+    return [
+        event for event in theirs["Events"] if any(_same(event, mine) for mine in ours["Events"])
+    ]
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two names stand for some event in common: `:*` stands for all of its kind."""
+    if one == other:
+        return True
+    wide = [name.removesuffix("*") for name in (one, other) if name.endswith("*")]
+    return any(one.startswith(stem) and other.startswith(stem) for stem in wide)
+
+
+def _filter(configuration: Mapping[str, Any]) -> dict[str, str]:
+    rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+    return {"prefix": "", "suffix": ""} | {
+        rule["Name"].lower(): rule.get("Value", "") for rule in rules
+    }
+
+
+def _reached(s3: Any, config: Config, account: Account) -> Finding | None:
+    try:
+        head = s3.head_bucket(Bucket=config.bucket, ExpectedBucketOwner=account.id)
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status == 404:
+            return blocked(
+                "bucket", f"there is no bucket {config.bucket}", "Mend bucket in CONFIG."
+            )
+        if status == 403:
+            says = f"{config.bucket} is another account's, or closed to you"
+            return blocked(
+                "bucket", says, "Deploy with an identity of its account that may read it."
+            )
+        raise
+    if (region := head.get("BucketRegion", account.region)) != account.region:
+        says = f"{config.bucket} is in {region}"
+        remedy = f'Deploy there: region = "{region}". S3 tells queues of its own region only.'
+        return blocked("bucket", says, remedy)
+    return None
+
+
+def _key(s3: Any, config: Config) -> Iterator[Finding]:
+    """A customer's own key needs rights of its own; AWS's own gives them by itself."""
+    try:
+        found = s3.get_bucket_encryption(Bucket=config.bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ServerSideEncryptionConfigurationNotFoundError":
+            raise
+        return
+    for rule in found["ServerSideEncryptionConfiguration"]["Rules"]:
+        key = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", "")
+        if not key or "alias/aws/" in key or config.bucket_key_arn.endswith(key):
+            continue
+        yield blocked(
+            "bucket",
+            f"{config.bucket} encrypts with the key {key}",
+            "Set bucket_key_arn to that key's ARN, so that the functions may use it.",
+        )
+
+
+def _notifications(s3: Any, config: Config, account: Account) -> Iterator[Finding]:
+    if config.events == "eventbridge":
+        return
+    found = s3.get_bucket_notification_configuration(Bucket=config.bucket)
+    queue = outputs_of(account, config).get("IngestQueueUrl", "").rsplit("/", 1)[-1]
+    for theirs in (entry for kind in KINDS for entry in found.get(kind, [])):
+        arn = next(theirs[name] for name in ARNS if name in theirs)
+        if queue and arn.endswith(f":{queue}"):
+            continue
+        if events := overlapping({"Events": EVENTS}, theirs):
+            yield blocked(
+                "bucket",
+                f"{config.bucket} tells {arn} of {', '.join(events)} already, and S3 takes one "
+                "receiver for an event",
+                'Set events = "eventbridge", which leaves that as it is.',
+            )
+
+
+def _left_behind(config: Config, account: Account) -> Iterator[Finding]:
+    """The bucket that an earlier deployment of this name made, and that outlived its stack."""
+    name = f"{config.name}-photos-{account.id}-{account.region}"
+    if account.stack(config.data_stack):
+        return
+    try:
+        account.client("s3").head_bucket(Bucket=name)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return
+        raise
+    remedy = f'Bring it in: bucket = "{name}" in CONFIG.'
+    yield blocked("bucket", f"{name} is there from an earlier deployment", remedy)
