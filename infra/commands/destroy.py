@@ -38,8 +38,9 @@ class Destruction:
         photos = self.config.bucket or outputs.get("PhotosBucket", self._own_photos)
         self._say_what_goes(photos)
         self._ask(photos)
-        for stack in (self.config.service_stack, self.config.builds_stack):
-            self._stack(stack)
+        self._stack(self.config.service_stack)
+        self._empty(outputs.get("SourceBucket", ""))
+        self._stack(self.config.builds_stack)
         if self.config.auth == "cognito":
             cookies.forget(self.account, self.config.name)
             users.forget_email(self.account, self.config.name)

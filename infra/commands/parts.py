@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 
 from infra.commands.images import Wanted
@@ -42,9 +41,10 @@ class RealParts:
         return wanted
 
     def synthesize(self, config: Config, outdir: Path, context: Mapping[str, str]) -> Path:
+        from infra.synth import synthesize
+
         shutil.rmtree(outdir, ignore_errors=True)
-        written: Path = import_module("infra.synth").synthesize(config, outdir, context)
-        return written
+        return synthesize(config, outdir, context)
 
 
 def _staged(folder: Path, model: Path) -> tuple[Path, str]:

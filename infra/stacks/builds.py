@@ -9,10 +9,12 @@ from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
 from infra.config import Config
+from infra.parts.image_builds import ImageBuilds
 
 
 class BuildsStack(Stack):
-    """`repository` holds the images of functions and bulk work."""
+    """`repository` holds the images of functions and bulk work; CodeBuild makes them where no
+    Docker engine is at hand."""
 
     def __init__(self, scope: Construct, id: str, *, config: Config, **options: Any) -> None:
         super().__init__(scope, id, description="Image Intellisense: images", **options)
@@ -25,4 +27,7 @@ class BuildsStack(Stack):
             removal_policy=RemovalPolicy.DESTROY,
             empty_on_delete=True,
         )
+        builds = ImageBuilds(self, "Builds", config=config, repository=self.repository)
+        CfnOutput(self, "BuildProject", value=builds.project)
+        CfnOutput(self, "SourceBucket", value=builds.sources)
         CfnOutput(self, "Repository", value=self.repository.repository_uri)
