@@ -24,8 +24,8 @@ phases:
       - eval "docker build $ARGUMENTS --tag \\"$IMAGE\\" ."
       - docker push "$IMAGE"
 """
-"""`IMAGE` is repository and tag, `ARGUMENTS` what follows `docker build`; who starts a build says both. One
-phase, since the next would run also after one that failed
+"""`IMAGE` is repository and tag, `ARGUMENTS` what follows `docker build`; who starts a build says
+both. One phase, since the next would run also after one that failed
 (https://docs.aws.amazon.com/codebuild/latest/userguide/view-build-details-phases.html)."""
 
 DAYS_FOR_SOURCES = 7
