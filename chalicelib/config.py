@@ -52,6 +52,8 @@ class Settings:
     """These four are for making an index; one that is there stays as it was made."""
 
     model_folder: str = ""
+    model: str = ""
+    """NAME:FINGERPRINT:DIM of the model, for a function that has no model folder."""
     model_threads: int = 0
     """Threads for inference; 0: as many as there are processors."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from chalicelib.clip import Clip, load_clip
+from chalicelib.clip import Clip, NamedModel, load_clip
 from chalicelib.config import Settings
 from chalicelib.deadletters import DeadLetters
 from chalicelib.decoding import DecoderPool, Limits
@@ -40,7 +40,7 @@ class Services:
     queue: Queue | None
     dead_letters: DeadLetters | None
     index: Index
-    clip: Clip
+    clip: Clip | NamedModel
     decoders: DecoderPool
     ingest: Ingest
     search: Search
@@ -116,15 +116,17 @@ def _queue(url: str, sqs: Any) -> Queue | None:
     return SqsQueue(sqs, url) if url else None
 
 
-def clip_of(settings: Settings) -> Clip:
+def clip_of(settings: Settings) -> Clip | NamedModel:
     if not settings.model_folder:
+        if settings.model:
+            return NamedModel(settings.model)
         raise ConfigurationError("Set IMAGES_MODEL_FOLDER to a model folder.")
     threads = settings.model_threads or None
     exact = {"auto": None, "true": True, "false": False}[settings.exact]
     return load_clip(settings.model_folder, threads=threads, device=settings.device, exact=exact)
 
 
-def index_of(settings: Settings, clip: Clip) -> Index:
+def index_of(settings: Settings, clip: Clip | NamedModel) -> Index:
     """The index of the model, made where there is none yet."""
     name = naming.index_name(clip.name, clip.fingerprint)
     model = name.removeprefix(naming.PREFIX)

@@ -10,6 +10,7 @@ tower and an embedder never the text tower.
 """
 
 from chalicelib.clip.model import Clip, load_clip
+from chalicelib.clip.named import NamedModel, name_of
 from chalicelib.clip.pixels import PixelSpec
 
-__all__ = ["Clip", "PixelSpec", "load_clip"]
+__all__ = ["Clip", "NamedModel", "PixelSpec", "load_clip", "name_of"]
