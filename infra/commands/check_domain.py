@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -23,8 +24,7 @@ def domain(config: Config, account: Account) -> Iterator[Finding]:
         yield _existing(config, client)
         return
     version = f"OpenSearch_{config.opensearch_version}"
-    pages = client.get_paginator("list_versions").paginate()
-    known = [name for page in pages for name in page["Versions"]]
+    known = _versions(client)
     if version not in known:
         newest = ", ".join([name for name in known if name.startswith("OpenSearch_")][:3])
         yield blocked(
@@ -49,10 +49,20 @@ def domain(config: Config, account: Account) -> Iterator[Finding]:
         yield from _in_a_vpc(account)
 
 
-def _existing(config: Config, client: object) -> Finding:
+def _versions(client: Any) -> list[str]:
+    """Newest first, Elasticsearch's too."""
+    page = client.list_versions()
+    known = list(page["Versions"])
+    while token := page.get("NextToken"):
+        page = client.list_versions(NextToken=token)
+        known += page["Versions"]
+    return known
+
+
+def _existing(config: Config, client: Any) -> Finding:
     name = config.opensearch_arn.rsplit("/", 1)[-1]
     try:
-        status = client.describe_domain(DomainName=name)["DomainStatus"]  # type: ignore[attr-defined]
+        status = client.describe_domain(DomainName=name)["DomainStatus"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
