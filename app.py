@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from chalice.app import Response
+from chalice.app import Request, Response
 
-from chalicelib import __version__, api
-from chalicelib.auth import Caller, identify
+from chalicelib import __version__, answers, api, auth
+from chalicelib.answers import Addresses
 from chalicelib.deadletters import Chosen, Discarded
 from chalicelib.errors import IntellisenseError, InvalidRequest, NotFound
 from chalicelib.library import MAX_IDS, ListRequest
@@ -18,16 +18,31 @@ from chalicelib.records import STATES, Filters, SearchRequest, image_id
 from chalicelib.uploads import ImageUpload, UploadsRequest
 
 if TYPE_CHECKING:
-    from chalicelib.deadletters import DeadLetters, Letter
+    from chalicelib.deadletters import DeadLetters
     from chalicelib.records import ImageRecord
     from chalicelib.storage import Bucket
-    from chalicelib.uploads import Place, Uploaded
     from chalicelib.wiring import Services
 
 # Chalice logs to the logger of its name: ours, which has its handler already.
 logger = Logger(service=SERVICE)
 app = api.Application(app_name=SERVICE, configure_logs=False)
 app.register_middleware(api.shape_errors, "http")
+
+
+@app.middleware("http")
+def admit(request: Request, get_response: Callable[[Request], Response]) -> Response:
+    """Nobody comes past this without what the route asks for."""
+    try:
+        need = app.need_of(request)
+        if need is None:
+            return get_response(request)
+        asked = auth.Asked(request.headers, request.context, request.stage_vars or {})
+        caller = services().callers.admit(asked, need)
+    except IntellisenseError as error:
+        return api.failed(error, request)
+    with auth.calling(caller):
+        return get_response(request)
+
 
 FILTERS = {
     name: f"filters.{name}"
@@ -43,40 +58,25 @@ def services() -> Services:
     return wiring.services()
 
 
-def caller() -> Caller:
-    return identify(services().settings, app.serving().context)
-
-
-def base() -> str:
-    return api.base_url(app.serving(), services().settings.public_url)
+def addresses() -> Addresses:
+    return answers.addresses(app.serving(), services().settings)
 
 
 def images_json(records: Iterable[ImageRecord]) -> list[dict[str, Any]]:
-    address = base()
-    return [api.image_json(record, address) for record in records]
+    at = addresses()
+    return [answers.image_json(record, at) for record in records]
 
 
-def place_json(place: Place | Uploaded, address: str) -> dict[str, Any]:
-    return {
-        "id": place.id,
-        "key": place.key,
-        "name": place.name,
-        "url": api.file_url(address, place.id, place.key),
-    }
-
-
-@app.route("/uploads", methods=["POST"])
-@api.answers
+@app.answers("POST", "/uploads", "upload")
 def post_uploads() -> Response:
-    owner = caller().owner
     request = api.parse_body(UploadsRequest, app.serving())
-    places = services().uploads.places(request, owner=owner)
-    address = base()
+    places = services().uploads.places(request, owner=auth.current().owner)
+    at = addresses()
     return api.answer(
         {
             "uploads": [
                 {
-                    **place_json(place, address),
+                    **answers.place_json(place, at),
                     "expires_at": place.expires_at.isoformat(timespec="seconds"),
                     "post": place.post,
                 }
@@ -87,19 +87,15 @@ def post_uploads() -> Response:
     )
 
 
-@app.route("/images", methods=["POST"])
-@api.answers
+@app.answers("POST", "/images", "upload")
 def post_images() -> Response:
-    owner = caller().owner
     request = api.parse_body(ImageUpload, app.serving())
-    uploaded = services().uploads.put(request, owner=owner)
-    return api.answer(place_json(uploaded, base()), 201)
+    uploaded = services().uploads.put(request, owner=auth.current().owner)
+    return api.answer(answers.place_json(uploaded, addresses()), 201)
 
 
-@app.route("/images", methods=["GET"])
-@api.answers
+@app.answers("GET", "/images", "read")
 def get_images() -> dict[str, Any]:
-    caller()
     query = app.query()
     if "ids" in query:
         return known_images(query)
@@ -133,26 +129,22 @@ def known_images(query: dict[str, str]) -> dict[str, Any]:
     return {"items": items, "next_cursor": None, "total": len(items)}
 
 
-@app.route("/images/{id}", methods=["GET"])
-@api.answers
+@app.answers("GET", "/images/{id}", "read")
 def get_image(id: str) -> dict[str, Any]:
-    caller()
-    return api.image_json(services().library.get(id), base())
+    return answers.image_json(services().library.get(id), addresses())
 
 
-@app.route("/images/{id}", methods=["DELETE"])
-@api.answers
+@app.answers("DELETE", "/images/{id}", "upload", "admin")
 def delete_image(id: str) -> dict[str, Any]:
-    caller()
     library = services().library
-    library.delete(library.get(id))
+    record = library.get(id)
+    auth.check_delete(auth.current(), record.owner)
+    library.delete(record)
     return {"id": id, "state": "deleted"}
 
 
-@app.route("/images/{id}/copies", methods=["GET"])
-@api.answers
+@app.answers("GET", "/images/{id}/copies", "read")
 def get_copies(id: str) -> dict[str, Any]:
-    caller()
     found = services().library.copies(id)
     items = images_json(record for record, _ in found)
     return {
@@ -163,10 +155,8 @@ def get_copies(id: str) -> dict[str, Any]:
     }
 
 
-@app.route("/images/{id}/file", methods=["GET"])
-@api.answers
+@app.answers("GET", "/images/{id}/file", "read", cookie=True)
 def get_file(id: str) -> Response:
-    caller()
     query = app.query()
     key, download = query.pop("key", ""), query.pop("download", "")
     if query:
@@ -181,10 +171,8 @@ def get_file(id: str) -> Response:
     return redirect_to(bucket, key, save_as=name if download else "")
 
 
-@app.route("/images/{id}/thumbnail", methods=["GET"])
-@api.answers
+@app.answers("GET", "/images/{id}/thumbnail", "read", cookie=True)
 def get_thumbnail(id: str) -> Response:
-    caller()
     record = services().library.get(id)
     if not record.thumbnail_key:
         raise NotFound("This image has no thumbnail.")
@@ -197,8 +185,7 @@ def redirect_to(bucket: Bucket, key: str, *, save_as: str = "") -> Response:
     return api.redirect(url, cache_seconds=seconds // 2)
 
 
-@app.route("/search", methods=["GET"])
-@api.answers
+@app.answers("GET", "/search", "read")
 def get_search() -> dict[str, Any]:
     parts = {name: name for name in ("limit", "cursor", "facets", "collapse")}
     fields = {"q": "text", **parts, **FILTERS}
@@ -208,20 +195,18 @@ def get_search() -> dict[str, Any]:
     return answer_search(api.parse_query(SearchRequest, api.with_place(query), fields))
 
 
-@app.route("/search", methods=["POST"])
-@api.answers
+@app.answers("POST", "/search", "read")
 def post_search() -> dict[str, Any]:
     return answer_search(api.parse_body(SearchRequest, app.serving()))
 
 
 def answer_search(request: SearchRequest) -> dict[str, Any]:
-    return api.page_json(services().search.search(request, owner=caller().owner), base())
+    page = services().search.search(request, owner=auth.current().owner)
+    return answers.page_json(page, addresses())
 
 
-@app.route("/stats", methods=["GET"])
-@api.answers
+@app.answers("GET", "/stats", "read")
 def get_stats() -> dict[str, Any]:
-    caller()
     known = services()
     counts = known.index.counts()
     answer: dict[str, Any] = {
@@ -231,41 +216,35 @@ def get_stats() -> dict[str, Any]:
     }
     if known.queue:
         answer["queue"] = known.queue.depth()._asdict()
-    if known.dead_letters:
+    if known.dead_letters and auth.current().may("admin"):
         answer["dead_letters"] = {"waiting": known.dead_letters.count()}
     return answer
 
 
-@app.route("/dead-letters", methods=["GET"])
-@api.answers
+@app.answers("GET", "/dead-letters", "admin")
 def get_dead_letters() -> dict[str, Any]:
-    caller()
     query = app.query()
     one = query.pop("id", "")
     if query:
         raise InvalidRequest("This route takes id.", field=min(query))
     if one:
         letter = dead_letters().get(one)
-        return {"items": [{**letter_json(letter), "body": letter.body}], "total": 1}
+        return {"items": [{**answers.letter_json(letter), "body": letter.body}], "total": 1}
     letters, total = dead_letters().list()
-    return {"items": [letter_json(letter) for letter in letters], "total": total}
+    return {"items": [answers.letter_json(letter) for letter in letters], "total": total}
 
 
-@app.route("/dead-letters/redrive", methods=["POST"])
-@api.answers
+@app.answers("POST", "/dead-letters/redrive", "admin")
 def post_redrive() -> dict[str, Any]:
-    caller()
     request = api.parse_body(Chosen, app.serving())
     done = dead_letters().redrive(request.id)
     return {"redriven": done.letters, "more": done.more}
 
 
-@app.route("/dead-letters/discard", methods=["POST"])
-@api.answers
+@app.answers("POST", "/dead-letters/discard", "admin")
 def post_discard() -> dict[str, Any]:
-    owner = caller().owner
     request = api.parse_body(Discarded, app.serving())
-    done = dead_letters().discard(request.reason, request.id, by=owner)
+    done = dead_letters().discard(request.reason, request.id, by=auth.current().owner)
     return {"discarded": done.letters, "more": done.more}
 
 
@@ -276,21 +255,29 @@ def dead_letters() -> DeadLetters:
     return known
 
 
-def letter_json(letter: Letter) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "came_at": letter.came_at.isoformat(timespec="seconds"),
-        "receives": letter.receives,
-        "keys": letter.keys,
-        "more_keys": letter.more_keys,
-        "code": letter.code,
-        "error": letter.error,
-        "message_id": letter.message_id,
-    }
+@app.answers("GET", "/session", *auth.SCOPES)
+def get_session() -> dict[str, Any]:
+    return answers.session_json(auth.current())
 
 
-@app.route("/health", methods=["GET"])
-@api.answers
+@app.answers("POST", "/session", "read")
+def post_session() -> Response:
+    """Only who came by a token has something to put into cookies."""
+    caller = auth.current()
+    given: list[str] = []
+    if caller.token and caller.expires_at:
+        at = addresses()._asdict()
+        given = services().cookies.begin(caller.token, caller.expires_at, **at)
+    return api.answer(get_session(), 200, {"Set-Cookie": given} if given else {})
+
+
+@app.answers("DELETE", "/session", *auth.SCOPES)
+def delete_session() -> Response:
+    ended = services().cookies.end(**addresses()._asdict())
+    return api.answer({"state": "ended"}, 200, {"Set-Cookie": ended})
+
+
+@app.answers("GET", "/health")
 def get_health() -> Response:
     checks = {}
     known = services()
@@ -307,5 +294,9 @@ def get_health() -> Response:
         except IntellisenseError as error:
             checks[name] = error.message
     well = all(said == "ok" for said in checks.values())
-    body = {"status": "ok" if well else "failing", "version": __version__, "checks": checks}
+    body: dict[str, Any] = {"status": "ok" if well else "failing"}
+    if not well:
+        logger.warning("health", checks=checks)
+    if auth.current().may("admin"):
+        body |= {"version": __version__, "checks": checks}
     return api.answer(body, 200 if well else 503)

@@ -6,22 +6,25 @@ import functools
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
 
 from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Request, Response
 from pydantic import BaseModel, ValidationError
 
 from chalicelib import deadline
-from chalicelib.errors import IntellisenseError, InvalidRequest
+from chalicelib.auth import Need, Scope
+from chalicelib.errors import Forbidden, IntellisenseError, InvalidRequest, Unauthorized
 from chalicelib.log import SERVICE
-from chalicelib.records import Hit, ImageRecord, Near, Page
+from chalicelib.records import Near
 
 logger = Logger(service=SERVICE, child=True)
 
 Model = TypeVar("Model", bound=BaseModel)
+View = TypeVar("View", bound=Callable[..., Any])
+
+_KEPT = ("allow", "set-cookie", "www-authenticate")
+"""Headers that `answer` adds to its own."""
 
 _CHALICE_CODES = {400: "invalid_request", 405: "method_not_allowed", 415: "unsupported_type"}
 _CHALICE_MESSAGES = {
@@ -35,6 +38,33 @@ class Application(Chalice):
     """Chalice that may serve several threads: each has its own request."""
 
     _threads = threading.local()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.needs: dict[tuple[str, str], Need] = {}
+        """What each (method, path) asks of its caller."""
+
+    def answers(
+        self, method: str, path: str, *scopes: Scope, cookie: bool = False
+    ) -> Callable[[View], View]:
+        """Decorates a view: the route, and the scopes of which its caller has to have one. What
+        it returns becomes JSON, what it raises an error answer."""
+
+        def register(view: View) -> View:
+            self.needs[method, path] = Need(scopes, cookie)
+            self.route(path, methods=[method])(answering(view))
+            return view
+
+        return register
+
+    def need_of(self, request: Request) -> Need | None:
+        """None where no view will be called. Raises `Forbidden` for a view that does not say."""
+        if request.method not in self.routes.get(request.path, {}):
+            return None
+        try:
+            return self.needs[request.method, request.path]
+        except KeyError:
+            raise Forbidden("Nobody may use this route: it does not say who may.") from None
 
     def _get_request(self) -> Request | None:
         return getattr(self._threads, "request", None)
@@ -65,7 +95,12 @@ def error_response(error: IntellisenseError, request_id: str) -> Response:
     body: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.field:
         body["field"] = error.field
-    return answer({"error": {**body, "request_id": request_id}}, error.status)
+    headers = {}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = error.challenge
+    elif error.code == "insufficient_scope":
+        headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
+    return answer({"error": {**body, "request_id": request_id}}, error.status, headers)
 
 
 def shape_errors(request: Request, get_response: Callable[[Request], Response]) -> Response:
@@ -83,21 +118,26 @@ def shape_errors(request: Request, get_response: Callable[[Request], Response]) 
     return answer({"error": said}, status, response.headers)
 
 
-def answers(view: Callable[..., Any]) -> Callable[..., Response]:
-    """Decorates a view: what it returns becomes JSON, what it raises an error answer."""
+def answering(view: Callable[..., Any]) -> Callable[..., Response]:
+    """`view` with its answer as JSON, and its errors as `failed` has them."""
 
     @functools.wraps(view)
     def wrapped(*args: Any, **kwargs: Any) -> Response:
         try:
             result = view(*args, **kwargs)
         except IntellisenseError as error:
-            identity = request_id(Application.serving())
-            if error.status >= 500:
-                logger.error(error.message, code=error.code, request_id=identity)
-            return error_response(error, identity)
+            return failed(error, Application.serving())
         return result if isinstance(result, Response) else answer(result)
 
     return wrapped
+
+
+def failed(error: IntellisenseError, request: Request) -> Response:
+    """What `error` is answered with; it is logged where it is not the caller's fault."""
+    identity = request_id(request)
+    if error.status >= 500:
+        logger.error(error.message, code=error.code, request_id=identity)
+    return error_response(error, identity)
 
 
 def redirect(url: str, *, cache_seconds: int) -> Response:
@@ -110,7 +150,7 @@ def redirect(url: str, *, cache_seconds: int) -> Response:
 
 
 def answer(body: Any, status: int = 200, headers: dict[str, Any] | None = None) -> Response:
-    kept = {k: v for k, v in (headers or {}).items() if k.lower() == "allow"}
+    kept = {k: v for k, v in (headers or {}).items() if k.lower() in _KEPT}
     return Response(
         body=json.dumps(body, ensure_ascii=False, default=str),
         status_code=status,
@@ -227,75 +267,3 @@ def _invalid(error: ValidationError, names: dict[str, str]) -> InvalidRequest:
         message = sentence.format(**first.get("ctx", {}))
     message = message[:1].upper() + message[1:]
     return InvalidRequest(message.rstrip(".") + ".", field=names.get(path, path) or None)
-
-
-# --- answers ----------------------------------------------------------------------------------
-
-
-def base_url(request: Request, public_url: str) -> str:
-    """The address callers reach the API under, without a slash at the end."""
-    if public_url:
-        return public_url.rstrip("/")
-    headers = request.headers
-    scheme = headers.get("x-forwarded-proto", "http").split(",")[0].strip()
-    prefix = headers.get("x-forwarded-prefix", "")
-    if not prefix:
-        # `path` has the stage or base path before the route; `request.path` is the route's
-        # pattern ("/images/{id}"), so only the number of their parts can be compared.
-        parts = str(request.context.get("path", "")).rstrip("/").split("/")
-        prefix = "/".join(parts[: len(parts) - request.path.count("/")])
-    return f"{scheme}://{headers.get('host', '')}{prefix}".rstrip("/")
-
-
-def file_url(base: str, image: str, key: str = "") -> str:
-    """`key` makes the URL work before the image is indexed."""
-    return f"{base}/images/{quote(image)}/file" + (f"?{urlencode({'key': key})}" if key else "")
-
-
-def image_json(record: ImageRecord, base: str) -> dict[str, Any]:
-    """One image as `docs/api.md` describes it; never its vector."""
-    place = record.location
-    thumbnail = f"{base}/images/{record.id}/thumbnail?v={record.etag[:8]}"
-    return {
-        "id": record.id,
-        "key": record.key,
-        "name": record.name,
-        "collection": record.collection,
-        "state": record.state,
-        "reason": record.reason,
-        "format": record.format,
-        "bytes": record.bytes,
-        "width": record.width,
-        "height": record.height,
-        "taken_at": record.taken_at.isoformat() if record.taken_at else None,
-        "uploaded_at": record.uploaded_at.isoformat() if record.uploaded_at else None,
-        "indexed_at": record.indexed_at.isoformat(),
-        "camera": record.camera,
-        "lens": record.lens,
-        "exposure": asdict(record.exposure) if record.exposure else None,
-        "location": {"lat": place.lat, "lon": place.lon} if place else None,
-        "owner": record.owner,
-        "sha256": record.sha256,
-        "perceptual_hash": record.perceptual_hash,
-        "url": file_url(base, record.id),
-        "thumbnail_url": thumbnail if record.thumbnail_key else None,
-    }
-
-
-def page_json(page: Page, base: str) -> dict[str, Any]:
-    """One page of a search as `docs/api.md` describes it."""
-    answer: dict[str, Any] = {
-        "items": [_hit_json(hit, base) for hit in page.items],
-        "next_cursor": page.next_cursor,
-        "total": page.total,
-        "timings_ms": page.timings_ms,
-        "model": page.model,
-    }
-    if page.facets is not None:
-        answer["facets"] = page.facets
-    return answer
-
-
-def _hit_json(hit: Hit, base: str) -> dict[str, Any]:
-    behind = {} if hit.copies is None else {"copies": asdict(hit.copies)}
-    return {**image_json(hit.record, base), "score": hit.score, **behind}

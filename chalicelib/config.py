@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_type_hints
+from urllib.parse import urlsplit
 
 from chalicelib.errors import ConfigurationError
 
@@ -81,7 +83,19 @@ class Settings:
     presign_seconds: int = 300
     public_url: str = ""
     """Address under which callers reach the API; empty: taken from each request."""
-    auth: Literal["none", "iam"] = "iam"
+    auth: Literal["none", "cognito", "iam"] = "iam"
+    token_issuer: str = ""
+    """Who signs the access tokens: an OIDC issuer's address, as `iss` in its tokens has it."""
+    token_clients: str = ""
+    """The client ids whose tokens are taken, with commas between them."""
+    private_collections: bool = False
+    """Whether people see only what they uploaded themselves."""
+    thumbnails_url: str = ""
+    """Address under which CloudFront serves the thumbnails; empty: the API redirects to them."""
+    cookie_key_id: str = ""
+    """CloudFront's id of the public key that its signed cookies are checked with."""
+    cookie_key_parameter: str = ""
+    """Name of the SSM parameter that holds the private key, as PEM."""
     log_queries: bool = True
 
     @classmethod
@@ -109,15 +123,69 @@ class Settings:
             # https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
             given["shard"] = f"{number}/{source.get('AWS_BATCH_JOB_ARRAY_SIZE', '')}"
         settings = cls(**given)
-        if settings.auth == "none" and "AWS_LAMBDA_FUNCTION_NAME" in source:
-            raise ConfigurationError(
-                "IMAGES_AUTH=none is for one machine only and does not start in Lambda. Set iam."
-            )
+        _check_auth(settings, in_lambda="AWS_LAMBDA_FUNCTION_NAME" in source)
         return settings
 
     def environment(self) -> dict[str, str]:
         """The variables that `load` reads back to these settings; for child processes."""
         return {PREFIX + f.name.upper(): _write(getattr(self, f.name)) for f in fields(self)}
+
+
+_LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether `host`, with or without a port, names this machine."""
+    return _LOOPBACK.fullmatch(host) is not None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of `url` is this machine."""
+    try:
+        return is_loopback_host(urlsplit(url).netloc)
+    except ValueError:
+        return False
+
+
+def _check_auth(settings: Settings, *, in_lambda: bool) -> None:
+    """Raises `ConfigurationError` where what may be called by whom would not hold."""
+    public = settings.public_url
+    if settings.auth == "none" and in_lambda:
+        raise ConfigurationError(
+            "IMAGES_AUTH=none is for one machine only and does not start in Lambda. "
+            "Set cognito or iam."
+        )
+    if settings.auth == "none" and public and not is_loopback(public):
+        raise ConfigurationError(
+            f"IMAGES_AUTH=none is for one machine only, and IMAGES_PUBLIC_URL says {public}. "
+            "Set cognito or iam."
+        )
+    if settings.auth == "cognito":
+        _check_issuer(settings.token_issuer)
+    elif settings.private_collections:
+        raise ConfigurationError(
+            "IMAGES_PRIVATE_COLLECTIONS needs IMAGES_AUTH=cognito: "
+            "only tokens tell one person from another."
+        )
+    if bool(settings.cookie_key_id) != bool(settings.cookie_key_parameter):
+        raise ConfigurationError(
+            "Set IMAGES_COOKIE_KEY_ID and IMAGES_COOKIE_KEY_PARAMETER, or neither."
+        )
+
+
+def _check_issuer(issuer: str) -> None:
+    if not issuer:
+        raise ConfigurationError(
+            "IMAGES_AUTH=cognito needs IMAGES_TOKEN_ISSUER, such as "
+            "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI."
+        )
+    if not issuer.startswith("https://") and not (
+        issuer.startswith("http://") and is_loopback(issuer)
+    ):
+        raise ConfigurationError(
+            f"IMAGES_TOKEN_ISSUER must be an https:// address, not {issuer!r}: "
+            "the keys that tokens are checked with come from there."
+        )
 
 
 def _write(value: object) -> str:

@@ -17,6 +17,7 @@
         ├── QueueUnavailable     503  SQS did not answer
         ├── IndexUnavailable     503  the index did not answer
         ├── DecoderUnavailable   503  no decoding child process could be started
+        ├── SignInUnavailable    503  whoever signs the tokens, or keeps a key, did not answer
         └── OutOfTime            503  the deadline came before the work was done
 
 `code` is stable: callers may branch on it. `status` is the HTTP status it is answered with.
@@ -55,8 +56,21 @@ class UnsupportedType(InvalidRequest):
 
 
 class Unauthorized(Permanent):
+    """`challenge` is what the header WWW-Authenticate says (RFC 9110, 11.6.1)."""
+
     default_code = "unauthorized"
     status = 401
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        field: str | None = None,
+        challenge: str = "Bearer",
+    ) -> None:
+        super().__init__(message, code=code, field=field)
+        self.challenge = challenge
 
 
 class Forbidden(Permanent):
@@ -113,6 +127,10 @@ class IndexUnavailable(Transient):
 
 class DecoderUnavailable(Transient):
     default_code = "decoder_unavailable"
+
+
+class SignInUnavailable(Transient):
+    default_code = "sign_in_unavailable"
 
 
 class OutOfTime(Transient):

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.auth import Callers
 from chalicelib.clip import Clip, NamedModel, load_clip
 from chalicelib.config import Settings
+from chalicelib.cookies import CookieKey, Cookies
 from chalicelib.deadletters import DeadLetters
 from chalicelib.decoding import DecoderPool, Limits
-from chalicelib.errors import ConfigurationError
+from chalicelib.errors import ConfigurationError, SignInUnavailable
 from chalicelib.index import naming
 from chalicelib.index.base import Index, Shelf
 from chalicelib.ingest import Ingest
@@ -46,6 +48,8 @@ class Services:
     search: Search
     library: Library
     uploads: Uploads
+    callers: Callers
+    cookies: Cookies
 
     def close(self) -> None:
         self.decoders.close()
@@ -100,7 +104,32 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         uploads=Uploads(
             bucket=bucket, max_bytes=settings.max_bytes, seconds=settings.presign_seconds
         ),
+        callers=Callers(settings),
+        cookies=Cookies(cookie_key_of(settings)),
     )
+
+
+def cookie_key_of(settings: Settings) -> CookieKey | None:
+    """The key that CloudFront's cookies are signed with, fetched when the first is made."""
+    name = settings.cookie_key_parameter
+    if not name:
+        return None
+
+    def pem() -> str:
+        try:
+            found = client("ssm", settings).get_parameter(Name=name, WithDecryption=True)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in ("ParameterNotFound", "AccessDeniedException", "InvalidKeyId"):
+                raise ConfigurationError(
+                    f"The cookies' key, SSM parameter {name}, cannot be read: {code}."
+                ) from error
+            raise SignInUnavailable(f"SSM did not give the cookies' key: {code}.") from error
+        except BotoCoreError as error:
+            raise SignInUnavailable("SSM did not give the cookies' key.") from error
+        return str(found["Parameter"]["Value"])
+
+    return CookieKey(settings.cookie_key_id, pem)
 
 
 def dead_letters_of(settings: Settings, sqs: Any = None) -> DeadLetters | None:

@@ -15,8 +15,10 @@ from chalice.config import Config
 from chalice.local import LocalGateway
 
 import app as routes
-from chalicelib import __version__, api, errors, wiring
+from chalicelib import __version__, answers, api, errors, wiring
+from chalicelib.auth import Callers
 from chalicelib.config import Settings
+from chalicelib.cookies import CookieKey, Cookies
 from chalicelib.deadletters import DeadLetters
 from chalicelib.errors import IndexUnavailable, IntellisenseError, QueueUnavailable
 from chalicelib.facts import Exposure, Location
@@ -34,7 +36,7 @@ from tests.unit.logs import captured
 from tests.unit.sentences import faults
 from tests.unit.test_search import record
 
-HOST = "photos.example.com"
+HOST = "127.0.0.1:8000"
 
 
 class FakeQueue:
@@ -77,6 +79,7 @@ class Site:
     again: MemoryQueue = field(default_factory=MemoryQueue)
     """Where letters are redriven to."""
     with_queues: bool = True
+    cookie_key: CookieKey | None = None
 
     def __post_init__(self) -> None:
         self.known = FakeLibrary(index=self.index)
@@ -100,6 +103,8 @@ class Site:
             ),
             library=Library(bucket=self.known.bucket, index=self.index, ingest=ingest),
             uploads=Uploads(bucket=self.known.bucket, max_bytes=1000, seconds=300),
+            callers=Callers(self.settings),
+            cookies=Cookies(self.cookie_key),
         )
 
     def call(
@@ -556,6 +561,9 @@ ALL_ROUTES = [
     ("GET", "/dead-letters"),
     ("POST", "/dead-letters/redrive"),
     ("POST", "/dead-letters/discard"),
+    ("GET", "/session"),
+    ("POST", "/session"),
+    ("DELETE", "/session"),
 ]
 
 
@@ -574,6 +582,7 @@ def test_without_a_signature_every_route_but_health_is_401(
     asked = path.replace("{id}", ID) + ("?q=a" if (method, path) == ("GET", "/search") else "")
     answer = site.call(method, asked, bodies.get(path) if method == "POST" else None)
     assert answer.error == (401, "unauthorized", None)
+    assert answer.headers["www-authenticate"] == "AWS4-HMAC-SHA256"
     assert site.known.bucket.objects == {}
     assert site.index.counts()["ready"] == 5
 
@@ -657,7 +666,7 @@ def test_addresses_in_answers_are_the_ones_callers_use(
     path: str, headers: dict[str, str], public_url: str, expected: str
 ) -> None:
     request = Request(gateway_event(path, "/images/{id}", headers=headers))
-    assert api.base_url(request, public_url) == expected
+    assert answers.base_url(request, public_url) == expected
 
 
 @pytest.mark.parametrize(
@@ -666,7 +675,7 @@ def test_addresses_in_answers_are_the_ones_callers_use(
 )
 def test_the_stage_is_kept_on_every_route(resource: str, path: str) -> None:
     request = Request(gateway_event(path, resource))
-    assert api.base_url(request, "") == f"https://{HOST}/prod"
+    assert answers.base_url(request, "") == f"https://{HOST}/prod"
 
 
 def test_an_image_under_a_stage_has_addresses_with_the_stage(site: Site) -> None:

@@ -101,11 +101,46 @@ ERRORS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "no such way to sign in": (
         {"IMAGES_AUTH": "open"},
-        "IMAGES_AUTH must be one of none, iam, not 'open'.",
+        "IMAGES_AUTH must be one of none, cognito, iam, not 'open'.",
     ),
     "none in Lambda": (
         {"IMAGES_AUTH": "none", "AWS_LAMBDA_FUNCTION_NAME": "api"},
-        "IMAGES_AUTH=none is for one machine only and does not start in Lambda. Set iam.",
+        "IMAGES_AUTH=none is for one machine only and does not start in Lambda. "
+        "Set cognito or iam.",
+    ),
+    "none under a public address": (
+        {"IMAGES_AUTH": "none", "IMAGES_PUBLIC_URL": "https://photos.example.org/api"},
+        "IMAGES_AUTH=none is for one machine only, and IMAGES_PUBLIC_URL says "
+        "https://photos.example.org/api. Set cognito or iam.",
+    ),
+    "no issuer": (
+        {"IMAGES_AUTH": "cognito"},
+        "IMAGES_AUTH=cognito needs IMAGES_TOKEN_ISSUER, such as "
+        "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI.",
+    ),
+    "an issuer without TLS": (
+        {"IMAGES_AUTH": "cognito", "IMAGES_TOKEN_ISSUER": "http://issuer.example.org"},
+        "IMAGES_TOKEN_ISSUER must be an https:// address, not 'http://issuer.example.org': "
+        "the keys that tokens are checked with come from there.",
+    ),
+    "an issuer that only looks like this machine": (
+        {"IMAGES_AUTH": "cognito", "IMAGES_TOKEN_ISSUER": "http://localhost@evil.example.org"},
+        "IMAGES_TOKEN_ISSUER must be an https:// address, not 'http://localhost@evil.example.org': "
+        "the keys that tokens are checked with come from there.",
+    ),
+    "an issuer that is no address": (
+        {"IMAGES_AUTH": "cognito", "IMAGES_TOKEN_ISSUER": "http://[::1"},
+        "IMAGES_TOKEN_ISSUER must be an https:// address, not 'http://[::1': "
+        "the keys that tokens are checked with come from there.",
+    ),
+    "private without persons": (
+        {"IMAGES_AUTH": "iam", "IMAGES_PRIVATE_COLLECTIONS": "true"},
+        "IMAGES_PRIVATE_COLLECTIONS needs IMAGES_AUTH=cognito: "
+        "only tokens tell one person from another.",
+    ),
+    "half a key for cookies": (
+        {"IMAGES_COOKIE_KEY_ID": "K2JCJMDEHXQW5F"},
+        "Set IMAGES_COOKIE_KEY_ID and IMAGES_COOKIE_KEY_PARAMETER, or neither.",
     ),
 }
 
@@ -134,6 +169,10 @@ def test_truth_may_be_written_in_several_ways(text: str, value: bool) -> None:
 
 def test_none_is_allowed_on_one_machine_and_iam_in_lambda() -> None:
     assert load(IMAGES_AUTH="none").auth == "none"
+    local = {"IMAGES_AUTH": "none", "IMAGES_PUBLIC_URL": "http://localhost:8000/api"}
+    assert load(**local).auth == "none"
+    for issuer in ("https://id.example.org/pool", "http://127.0.0.1:9/pool", "http://[::1]:9"):
+        assert load(IMAGES_AUTH="cognito", IMAGES_TOKEN_ISSUER=issuer).token_issuer == issuer
     assert load(AWS_LAMBDA_FUNCTION_NAME="api").auth == "iam"
 
 

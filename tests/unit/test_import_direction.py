@@ -62,7 +62,14 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.inventory",
         "chalicelib.sweeping",
     ),
-    ("chalicelib.auth", "chalicelib.api", "chalicelib.wiring"),
+    (
+        "chalicelib.answers",
+        "chalicelib.api",
+        "chalicelib.auth",
+        "chalicelib.cookies",
+        "chalicelib.tokens",
+        "chalicelib.wiring",
+    ),
     ("app", "container_embedder", "local"),
 )
 """Each room may import those of its own level and of the levels above it in this list."""
@@ -76,6 +83,8 @@ ENVIRONMENT = {
 }
 """Files below chalicelib and beside it that touch the environment, and what for."""
 HEAVY = {
+    "cryptography",
+    "jwt",
     "numpy",
     "PIL",
     "pi_heif",

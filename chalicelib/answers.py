@@ -1,0 +1,146 @@
+"""What images and pages look like in answers, and under which addresses."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
+
+from chalice.app import Request
+
+from chalicelib.auth import SCOPES, Caller
+from chalicelib.config import Settings
+from chalicelib.records import Hit, ImageRecord, Page
+
+if TYPE_CHECKING:
+    from chalicelib.deadletters import Letter
+    from chalicelib.uploads import Place, Uploaded
+
+
+class Addresses(NamedTuple):
+    """Where callers reach things, without a slash at the end. `thumbnails` is "" where these come
+    by the API."""
+
+    api: str
+    thumbnails: str
+
+
+def addresses(request: Request, settings: Settings) -> Addresses:
+    """Of a deployment as its stage's variables say, else as its settings do, else as the request
+    came. Thumbnails lie beside the API where there is a key for their cookies."""
+    said = (request.stage_vars or {}).get("public_url") or settings.public_url
+    thumbnails = settings.thumbnails_url.rstrip("/")
+    if not thumbnails and said and settings.cookie_key_id:
+        site = urlsplit(said)
+        thumbnails = f"{site.scheme}://{site.netloc}/thumbnails"
+    return Addresses(base_url(request, said), thumbnails)
+
+
+def base_url(request: Request, public_url: str) -> str:
+    """The address callers reach the API under, without a slash at the end."""
+    if public_url:
+        return public_url.rstrip("/")
+    headers = request.headers
+    scheme = headers.get("x-forwarded-proto", "http").split(",")[0].strip()
+    prefix = headers.get("x-forwarded-prefix", "")
+    if not prefix:
+        # `path` has the stage or base path before the route; `request.path` is the route's
+        # pattern ("/images/{id}"), so only the number of their parts can be compared.
+        parts = str(request.context.get("path", "")).rstrip("/").split("/")
+        prefix = "/".join(parts[: len(parts) - request.path.count("/")])
+    return f"{scheme}://{headers.get('host', '')}{prefix}".rstrip("/")
+
+
+def file_url(base: str, image: str, key: str = "") -> str:
+    """`key` makes the URL work before the image is indexed."""
+    return f"{base}/images/{quote(image)}/file" + (f"?{urlencode({'key': key})}" if key else "")
+
+
+def image_json(record: ImageRecord, at: Addresses) -> dict[str, Any]:
+    """One image as `docs/api.md` describes it; never its vector."""
+    place = record.location
+    return {
+        "id": record.id,
+        "key": record.key,
+        "name": record.name,
+        "collection": record.collection,
+        "state": record.state,
+        "reason": record.reason,
+        "format": record.format,
+        "bytes": record.bytes,
+        "width": record.width,
+        "height": record.height,
+        "taken_at": record.taken_at.isoformat() if record.taken_at else None,
+        "uploaded_at": record.uploaded_at.isoformat() if record.uploaded_at else None,
+        "indexed_at": record.indexed_at.isoformat(),
+        "camera": record.camera,
+        "lens": record.lens,
+        "exposure": asdict(record.exposure) if record.exposure else None,
+        "location": {"lat": place.lat, "lon": place.lon} if place else None,
+        "owner": record.owner,
+        "sha256": record.sha256,
+        "perceptual_hash": record.perceptual_hash,
+        "url": file_url(at.api, record.id),
+        "thumbnail_url": thumbnail_url(record, at),
+    }
+
+
+def thumbnail_url(record: ImageRecord, at: Addresses) -> str | None:
+    """Each thumbnail has a key of its own; the API's address is one for all, so it says which."""
+    if not record.thumbnail_key:
+        return None
+    if at.thumbnails:
+        return f"{at.thumbnails}/{quote(record.thumbnail_key)}"
+    return f"{at.api}/images/{record.id}/thumbnail?v={record.etag[:8]}"
+
+
+def page_json(page: Page, at: Addresses) -> dict[str, Any]:
+    """One page of a search as `docs/api.md` describes it."""
+    answer: dict[str, Any] = {
+        "items": [_hit_json(hit, at) for hit in page.items],
+        "next_cursor": page.next_cursor,
+        "total": page.total,
+        "timings_ms": page.timings_ms,
+        "model": page.model,
+    }
+    if page.facets is not None:
+        answer["facets"] = page.facets
+    return answer
+
+
+def _hit_json(hit: Hit, at: Addresses) -> dict[str, Any]:
+    behind = {} if hit.copies is None else {"copies": asdict(hit.copies)}
+    return {**image_json(hit.record, at), "score": hit.score, **behind}
+
+
+def place_json(place: Place | Uploaded, at: Addresses) -> dict[str, Any]:
+    return {
+        "id": place.id,
+        "key": place.key,
+        "name": place.name,
+        "url": file_url(at.api, place.id, place.key),
+    }
+
+
+def letter_json(letter: Letter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "came_at": letter.came_at.isoformat(timespec="seconds"),
+        "receives": letter.receives,
+        "keys": letter.keys,
+        "more_keys": letter.more_keys,
+        "code": letter.code,
+        "error": letter.error,
+        "message_id": letter.message_id,
+    }
+
+
+def session_json(caller: Caller) -> dict[str, Any]:
+    """What a caller may do, so that a page need not offer the rest."""
+    ends = caller.expires_at
+    return {
+        "owner": caller.owner,
+        "name": caller.name,
+        "scopes": [scope for scope in SCOPES if caller.may(scope)],
+        "expires_at": ends.isoformat(timespec="seconds") if ends else None,
+    }
