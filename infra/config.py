@@ -81,6 +81,9 @@ class Config:
     gpu: bool = True
     """Whether bulk work may use GPUs; false for accounts without a quota for them."""
     gpu_instances: tuple[str, ...] = ("g4dn.xlarge", "g5.xlarge", "g6.xlarge")
+    batch_spot: bool = True
+    """Whether bulk work takes spot machines: about a third of the price, and AWS may take them
+    back, whereupon the job goes on elsewhere. Fargate has none for arm64."""
     batch_vcpus: int = 16
     """The most processors that bulk work uses at a time."""
     reconcile_hours: int = 24
