@@ -32,11 +32,18 @@ def queues(data: DataStack) -> dict[str, str]:
     }
 
 
-def people(config: Config, issuer: str) -> dict[str, str]:
-    """Who may call; the clients of the user pool come as a stage variable."""
-    if config.auth != "cognito":
+def people(config: Config, data: DataStack, cookie_key_id: str) -> dict[str, str]:
+    """Who may call, and by which key's cookies CloudFront shows thumbnails. The clients of the
+    user pool come as a stage variable, as does the page's address."""
+    if data.sign_in is None:
         return {}
     return {
-        "IMAGES_TOKEN_ISSUER": issuer,
+        "IMAGES_TOKEN_ISSUER": data.sign_in.issuer,
         "IMAGES_PRIVATE_COLLECTIONS": "true" if config.private_collections else "false",
+        "IMAGES_COOKIE_KEY_ID": cookie_key_id,
     }
+
+
+def cookie_key(config: Config) -> str:
+    """The name of the parameter that holds the private half of the key of cookies."""
+    return f"/{config.name}/cookie-key"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.nag import explain
+from infra.parts.cookie_key import CookieKey
 from infra.parts.headers import Headers, name_of
 
 STRIPPING = Path(__file__).with_name("thumbnails.js")
@@ -39,8 +39,7 @@ REASONS = {
 
 
 class Site(Construct):
-    """`url` is the page's address, `key_id` the id of the key that the thumbnails' cookies are
-    signed with.
+    """`url` is the page's address.
 
     The bucket policies are not touched: they admit this account's distributions already, and a
     distribution named in them would make the stack of the data depend on this one."""
@@ -56,17 +55,14 @@ class Site(Construct):
         photos_bucket_origin: str,
         api_domain: str,
         sign_in_origin: str,
-        cookie_public_key: str,
+        cookie_key: CookieKey,
     ) -> None:
         """Buckets by name; `photos_bucket_origin` and `sign_in_origin` as in `https://name`;
-        `api_domain` without a scheme: its stage must be named `api`. `cookie_public_key` is PEM,
-        RSA of 2048 bits."""
+        `api_domain` without a scheme: its stage must be named `api`."""
         super().__init__(scope, id)
         self._headers = Headers(
             self, "Headers", photos_origin=photos_bucket_origin, sign_in_origin=sign_in_origin
         )
-        key = self._key(cookie_public_key)
-        self.key_id = key.public_key_id
         reading = cloudfront.S3OriginAccessControl(
             self, "Reading", origin_access_control_name=name_of(self, "reading")
         )
@@ -79,7 +75,7 @@ class Site(Construct):
             additional_behaviors={
                 "/api/*": self._api(api_domain),
                 "/thumbnails/*": self._thumbnails(
-                    self._from("Small", thumbnails_bucket, reading), key
+                    self._from("Small", thumbnails_bucket, reading), cookie_key
                 ),
             },
             error_responses=[
@@ -119,19 +115,6 @@ class Site(Construct):
             "minimum_protocol_version": cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
         }
 
-    def _key(self, pem: str) -> cloudfront.PublicKey:
-        """A key cannot be changed in place
-        (https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-trusted-signers.html),
-        so another has another id here: CloudFormation makes it before it removes the first."""
-        pem = pem.strip() + "\n"
-        digest = hashlib.sha256(pem.encode()).hexdigest()[:8]
-        return cloudfront.PublicKey(
-            self,
-            f"CookieKey{digest}",
-            public_key_name=name_of(self, f"cookies-{digest}"),
-            encoded_key=pem,
-        )
-
     def _page(self, origin: cloudfront.IOrigin) -> cloudfront.BehaviorOptions:
         caching = cloudfront.CachePolicy(
             self,
@@ -168,7 +151,7 @@ class Site(Construct):
         )
 
     def _thumbnails(
-        self, origin: cloudfront.IOrigin, key: cloudfront.PublicKey
+        self, origin: cloudfront.IOrigin, cookie_key: CookieKey
     ) -> cloudfront.BehaviorOptions:
         caching = cloudfront.CachePolicy(
             self,
@@ -186,7 +169,7 @@ class Site(Construct):
             runtime=cloudfront.FunctionRuntime.JS_2_0,
         )
         keys = cloudfront.KeyGroup(
-            self, "CookieKeys", key_group_name=name_of(self, "cookies"), items=[key]
+            self, "CookieKeys", key_group_name=name_of(self, "cookies"), items=[cookie_key.key]
         )
         return cloudfront.BehaviorOptions(
             origin=origin,

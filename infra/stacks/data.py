@@ -1,4 +1,4 @@
-"""What is kept: buckets, queues, the domain, and the roles that the domain knows."""
+"""What is kept: buckets, queues, people, the domain, and the roles that the domain knows."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from infra.config import Config
-from infra.parts.buckets import Buckets
+from infra.parts.buckets import Buckets, with_page
 from infra.parts.domain import Domain
 from infra.parts.network import Network
 from infra.parts.queues import Queues
 from infra.parts.roles import Roles
+from infra.parts.sign_in import SignIn
 
 
 class DataStack(Stack):
@@ -27,10 +28,14 @@ class DataStack(Stack):
         self.domain = Domain(
             self, "Search", config=config, roles=self.roles.all(), network=self.network
         )
+        self.sign_in = SignIn(self, "SignIn", config=config) if with_page(config) else None
         CfnOutput(self, "PhotosBucket", value=self.buckets.photos_name)
         CfnOutput(self, "ThumbnailsBucket", value=self.buckets.thumbnails_name)
         if self.buckets.site_name:
             CfnOutput(self, "SiteBucket", value=self.buckets.site_name)
         CfnOutput(self, "IngestQueueUrl", value=self.queues.ingest.queue_url)
         CfnOutput(self, "DeadLetterQueueUrl", value=self.queues.dead_letters.queue_url)
+        if self.sign_in:
+            CfnOutput(self, "UserPoolId", value=self.sign_in.pool.user_pool_id)
+            CfnOutput(self, "SignInUrl", value=self.sign_in.origin)
         CfnOutput(self, "SearchEndpoint", value=self.domain.endpoint)

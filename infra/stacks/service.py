@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import Aws, CfnOutput, Stack
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
 from infra.config import Config
 from infra.parts import environment
+from infra.parts.cookie_key import CookieKey
+from infra.parts.environment import cookie_key
 from infra.parts.functions import Functions
-from infra.parts.rest_api import RestApi
+from infra.parts.rest_api import STAGE, RestApi
 from infra.parts.rights import Rights
+from infra.parts.sign_in import SignIn
+from infra.parts.site import Site
 from infra.stacks.data import DataStack
 
 
@@ -35,10 +39,14 @@ class ServiceStack(Stack):
         **options: Any,
     ) -> None:
         super().__init__(scope, id, description="Image Intellisense: the service", **options)
+        self._config = config
+        self._data = data
+        key = cookie_key(config) if data.sign_in else ""
+        self.rights = Rights(self, "Rights", config=config, data=data, cookie_key=key)
         shared = environment.shared(config, data)
         queues = environment.queues(data)
-        model = {"IMAGES_MODEL": context["model"]}
-        self.rights = Rights(self, "Rights", config=config, data=data, cookie_key="")
+        self.cookies = CookieKey(self, "Cookies", pem=context["cookie_public_key"]) if key else None
+        people = environment.people(config, data, self.cookies.id if self.cookies else "")
         self.functions = Functions(
             self,
             "Functions",
@@ -46,7 +54,7 @@ class ServiceStack(Stack):
             data=data,
             repository=repository,
             tag=context["embedder_tag"],
-            environments={"embedder": {**shared, **queues}, "search": shared},
+            environments={"embedder": {**shared, **queues}, "search": {**shared, **people}},
         )
         self.api = RestApi(
             self,
@@ -55,9 +63,43 @@ class ServiceStack(Stack):
             work=work,
             packages=packages,
             role=data.roles.api,
-            environment={**shared, **queues, **model},
+            environment={
+                **shared,
+                **queues,
+                **people,
+                "IMAGES_MODEL": context["model"],
+                **({"IMAGES_COOKIE_KEY_PARAMETER": key} if key else {}),
+            },
             search=self.functions.serves,
             network=data.network,
-            user_pool_arn="",
+            user_pool_arn=data.sign_in.pool.user_pool_arn if data.sign_in else "",
         )
         CfnOutput(self, "ApiUrl", value=self.api.url)
+        if data.sign_in and self.cookies:
+            self._add_page(data.sign_in, self.cookies)
+
+    def _add_page(self, sign_in: SignIn, cookies: CookieKey) -> None:
+        """The API is told of page and client by stage variables: they need the API's address, so
+        its functions' environment cannot wait for theirs."""
+        photos = self._data.buckets.photos_name
+        self.site = Site(
+            self,
+            "Site",
+            config=self._config,
+            site_bucket=self._data.buckets.site_name,
+            thumbnails_bucket=self._data.buckets.thumbnails_name,
+            photos_bucket_origin=f"https://{photos}.s3.{Aws.REGION}.{Aws.URL_SUFFIX}",
+            api_domain=self.api.domain,
+            sign_in_origin=sign_in.origin,
+            cookie_key=cookies,
+        )
+        client = sign_in.page_client(self, "PageClient", [self.site.url])
+        self.api.say(
+            {
+                "public_url": f"{self.site.url}/{STAGE}",
+                "token_clients": client.user_pool_client_id,
+            }
+        )
+        CfnOutput(self, "PageUrl", value=self.site.url)
+        CfnOutput(self, "DistributionId", value=self.site.distribution.distribution_id)
+        CfnOutput(self, "UserPoolClientId", value=client.user_pool_client_id)

@@ -21,6 +21,7 @@ from aws_cdk.aws_cognito import CfnUserPool as CfnUserPool  # noqa: E402
 from cdk_nag import AwsSolutionsChecks  # noqa: E402
 
 from infra.config import Config  # noqa: E402
+from infra.parts.cookie_key import CookieKey  # noqa: E402
 from infra.parts.sign_in import SignIn  # noqa: E402
 from infra.parts.site import Site  # noqa: E402
 
@@ -86,7 +87,7 @@ def add_site(stack: Stack, key: str = KEY, **choices: Any) -> Site:
         photos_bucket_origin=PHOTOS,
         api_domain=API,
         sign_in_origin=SIGN_IN,
-        cookie_public_key=key,
+        cookie_key=CookieKey(stack, "Cookies", pem=key),
     )
 
 

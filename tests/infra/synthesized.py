@@ -10,6 +10,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
 from infra.config import Config
 from infra.synth import synthesize
@@ -49,6 +51,15 @@ def templates(config: Config = Config()) -> dict[str, Template]:  # noqa: B008
         name: json.loads((folder / f"{config.name}-{name}.template.json").read_text())
         for name in ("data", "builds", "service")
     }
+
+
+def expanded(template: Template) -> Template:
+    """What CloudFormation makes of a template that names AWS::Serverless, by AWS's own code."""
+    if "Transform" not in template:
+        return template
+    copy = json.loads(json.dumps(template))
+    found: Template = Translator({}, Parser()).translate(copy, parameter_values={})
+    return found
 
 
 def resources(template: Template, kind: str) -> dict[str, Any]:
