@@ -1,0 +1,2 @@
+"""What a deployment costs, from dated prices and measured seconds and bytes:
+`python -m infra.cost --help`."""
