@@ -41,7 +41,7 @@ preflight: $(VENV)/infra.done  ## what the AWS account lacks, and how to get it
 outputs: $(VENV)/infra.done  ## addresses and names of what is deployed
 	@$(INFRA)
 
-test: $(VENV)/dev.done .cache/api-zip.done  ## every test; ARGS are pytest's
+test: $(VENV)/dev.done .cache/api-zip.done .cache/sam/done  ## every test; ARGS are pytest's
 	@$(BIN)/python -m tests.needs
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
@@ -91,6 +91,7 @@ lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hash
 	@$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
 	@$(COMPILE) -c requirements-dev.txt tests/golden/requirements.in -o tests/golden/requirements.txt
 	@$(COMPILE) -c requirements-dev.txt tests/hostile/requirements.in -o tests/hostile/requirements.txt
+	@$(COMPILE) tests/infra/requirements.in -o tests/infra/requirements.txt
 	@$(COMPILE) bench/requirements.in -o bench/requirements.txt
 	@$(COMPILE) bench/requirements-torch.in -o bench/requirements-torch.txt
 
@@ -128,6 +129,11 @@ $(VENV)/infra.done: infra/requirements.txt | $(BIN)/python
 .cache/api-zip.done: requirements.txt | $(VENV)/dev.done
 	@mkdir -p .cache && rm -rf .cache/api-zip
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --target .cache/api-zip -r requirements.txt >&2
+	@touch $@
+
+.cache/sam/done: tests/infra/requirements.txt | $(VENV)/dev.done
+	@rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) >&2
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< >&2
 	@touch $@
 
 .cache/fuzz/venv/done: tests/hostile/requirements.txt | $(VENV)/dev.done
