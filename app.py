@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from chalice.app import Request, Response
 
-from chalicelib import __version__, answers, api, auth
+from chalicelib import __version__, answers, api, auth, measures
 from chalicelib.answers import Addresses
 from chalicelib.deadletters import Chosen, Discarded
 from chalicelib.errors import IntellisenseError, InvalidRequest, NotFound
@@ -70,7 +70,10 @@ def images_json(records: Iterable[ImageRecord]) -> list[dict[str, Any]]:
 @app.answers("POST", "/uploads", "upload")
 def post_uploads() -> Response:
     request = api.parse_body(UploadsRequest, app.serving())
-    places = services().uploads.places(request, owner=auth.current().owner)
+    with services().tracer.step("upload", files=len(request.files)) as step:
+        owner = auth.current().owner
+        places = services().uploads.places(request, owner=owner, trace=step.header)
+    measures.note_uploads(len(places))
     at = addresses()
     return api.answer(
         {
@@ -90,7 +93,10 @@ def post_uploads() -> Response:
 @app.answers("POST", "/images", "upload")
 def post_images() -> Response:
     request = api.parse_body(ImageUpload, app.serving())
-    uploaded = services().uploads.put(request, owner=auth.current().owner)
+    with services().tracer.step("upload", files=1) as step:
+        owner = auth.current().owner
+        uploaded = services().uploads.put(request, owner=owner, trace=step.header)
+    measures.note_uploads(1)
     return api.answer(answers.place_json(uploaded, addresses()), 201)
 
 
@@ -201,7 +207,10 @@ def post_search() -> dict[str, Any]:
 
 
 def answer_search(request: SearchRequest) -> dict[str, Any]:
-    page = services().search.search(request, owner=auth.current().owner)
+    with services().tracer.step("search") as step:
+        page = services().search.search(request, owner=auth.current().owner)
+        step.stages_ms = {part: page.timings_ms[part] for part in ("embed", "index")}
+    measures.note_search(page)
     return answers.page_json(page, addresses())
 
 

@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Request, Response
 from pydantic import BaseModel, ValidationError
 
-from chalicelib import deadline
+from chalicelib import deadline, measures
 from chalicelib.auth import Need, Scope
 from chalicelib.errors import Forbidden, IntellisenseError, InvalidRequest, Unauthorized
 from chalicelib.log import SERVICE
@@ -115,7 +115,17 @@ def shape_errors(request: Request, get_response: Callable[[Request], Response]) 
         "message": _CHALICE_MESSAGES.get(status) or str(body.get("Message", "")),
         "request_id": request_id(request),
     }
+    told(said["code"], status, said["message"], said["request_id"])
     return answer({"error": said}, status, response.headers)
+
+
+def told(code: str, status: int, reason: str, request_id: str) -> None:
+    """Say that a request was not answered as asked, and whose doing that was."""
+    if status >= 500:
+        logger.error("request failed", code=code, reason=reason, request_id=request_id)
+        measures.note_error(code)
+    else:
+        logger.info("request refused", code=code, reason=reason, request_id=request_id)
 
 
 def answering(view: Callable[..., Any]) -> Callable[..., Response]:
@@ -133,10 +143,9 @@ def answering(view: Callable[..., Any]) -> Callable[..., Response]:
 
 
 def failed(error: IntellisenseError, request: Request) -> Response:
-    """What `error` is answered with; it is logged where it is not the caller's fault."""
+    """What `error` is answered with; it is logged too."""
     identity = request_id(request)
-    if error.status >= 500:
-        logger.error(error.message, code=error.code, request_id=identity)
+    told(error.code, error.status, error.message, identity)
     return error_response(error, identity)
 
 

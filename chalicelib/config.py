@@ -97,6 +97,11 @@ class Settings:
     cookie_key_parameter: str = ""
     """Name of the SSM parameter that holds the private key, as PEM."""
     log_queries: bool = True
+    traces: bool = True
+    """Whether traces are written where the invocation has one."""
+    metrics: str = ""
+    """Namespace of this deployment's metrics. Empty: API and search write none, and the embedder
+    writes its own under `ImageIntellisense`."""
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -186,6 +191,14 @@ def _check_issuer(issuer: str) -> None:
             f"IMAGES_TOKEN_ISSUER must be an https:// address, not {issuer!r}: "
             "the keys that tokens are checked with come from there."
         )
+
+
+def invocation_trace() -> tuple[str, str]:
+    """The tracing header of the invocation at hand, and the address of X-Ray's daemon; "" where
+    there is none. Lambda sets both, the first anew for each invocation
+    (https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html)."""
+    header = os.environ.get("_X_AMZN_TRACE_ID", "")
+    return header, os.environ.get("AWS_XRAY_DAEMON_ADDRESS", "")
 
 
 def _write(value: object) -> str:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.errors import Transient, UnusableVector
-from chalicelib.reading import milliseconds
 from chalicelib.storage import Fetched
 from chalicelib.thumbnails import Thumbnails
 from chalicelib.verdicts import Attempt, ModelIdentity
@@ -54,7 +53,7 @@ class Embedder:
             )
         except Transient as error:
             attempt.error = error
-        attempt.timings_ms["thumbnail"] = milliseconds(started)
+        attempt.took("thumbnail", (started, time.perf_counter()))
 
     def _embed(self, attempts: Sequence[Attempt]) -> None:
         import numpy as np
@@ -68,9 +67,9 @@ class Embedder:
         else:
             for attempt, vector in zip(attempts, vectors, strict=True):
                 attempt.vector = vector
-        share = milliseconds(started) / len(attempts)
+        span = (started, time.perf_counter())
         for attempt in attempts:
-            attempt.timings_ms["embed"] = share
+            attempt.took("embed", span, len(attempts))
 
     def _embed_one_by_one(self, attempts: Sequence[Attempt]) -> None:
         """A picture the model chokes on is rejected by itself, not with its batch-mates. A model

@@ -23,7 +23,7 @@ from chalicelib.errors import IntellisenseError, Permanent, Transient
 from chalicelib.index.base import Index, Refused, Write
 from chalicelib.log import SERVICE
 from chalicelib.overlap import in_order
-from chalicelib.reading import PixelSource, Reader, milliseconds
+from chalicelib.reading import PixelSource, Reader
 from chalicelib.records import ImageRecord, image_id
 from chalicelib.storage import Bucket, Missing, Unchanged
 from chalicelib.thumbnails import Thumbnails
@@ -239,9 +239,9 @@ class Ingest:
             for attempt, _ in writes:
                 attempt.thumbnail_key = ""
             raise
-        share = milliseconds(started) / len(writes)
+        span = (started, time.perf_counter())
         for (attempt, write), result in zip(writes, results, strict=True):
-            attempt.timings_ms["write"] = share
+            attempt.took("write", span, len(writes))
             if result == "written":
                 self._note_written(attempt, write.record)
                 continue
@@ -275,7 +275,7 @@ class Ingest:
         self, attempt: Attempt, result: Result, error: IntellisenseError | None = None
     ) -> None:
         self._drop_thumbnail(attempt)
-        attempt.outcome = Outcome(attempt.key, result, error, attempt.id, attempt.timings_ms)
+        attempt.end(result, error)
 
     def forget(self, key: str) -> Outcome:
         """After its object was deleted: make the record a tombstone now, not at the next event.

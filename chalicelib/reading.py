@@ -38,11 +38,6 @@ class PixelSource(ModelIdentity, Protocol):
     def exact(self) -> bool: ...
 
 
-def milliseconds(since: float) -> float:
-    """Milliseconds since that moment of `time.perf_counter`."""
-    return (time.perf_counter() - since) * 1000
-
-
 class Reader:
     """Reads several objects at a time, holding no more than its budgets of bytes and pixels."""
 
@@ -106,7 +101,7 @@ class Reader:
             max_bytes=self._max_bytes,
             before_read=lambda size: room.enter_context(self._bytes(size)),
         )
-        attempt.timings_ms["fetch"] = milliseconds(started)
+        attempt.took("fetch", (started, time.perf_counter()))
 
     def _decode(self, attempt: Attempt, fetched: Fetched, deadline: float | None) -> None:
         started = time.perf_counter()
@@ -120,4 +115,4 @@ class Reader:
             gate=self._pixels,
             until=math.inf if deadline is None else deadline,
         )
-        attempt.timings_ms["decode"] = milliseconds(started)
+        attempt.took("decode", (started, time.perf_counter()))

@@ -25,7 +25,8 @@ _NO_ANSWER = (BotoCoreError, HTTPError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What S3 tells of an object besides its bytes. `name` and `owner` come from its metadata."""
+    """What S3 tells of an object besides its bytes. `name`, `owner` and `trace`, the tracing header
+    of the request that it came by, are from its metadata."""
 
     key: str
     etag: str
@@ -34,6 +35,7 @@ class ObjectInfo:
     version_id: str = ""
     name: str = ""
     owner: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class Bucket(Protocol):
         """Raises unless the bucket is there and answers."""
 
 
-def image_metadata(name: str, owner: str) -> dict[str, str]:
+def image_metadata(name: str, owner: str, trace: str = "") -> dict[str, str]:
     """What is kept with the object itself, so that the index can be made again from the bucket.
 
     S3 metadata is ASCII, at most 2 KB in all, and a form POST expands "${filename}" in it, hence
@@ -145,6 +147,8 @@ def image_metadata(name: str, owner: str) -> dict[str, str]:
     metadata = {"name": _encoded(name, 1500)}
     if owner:
         metadata["owner"] = _encoded(owner, 400)
+    if trace:
+        metadata["trace"] = _encoded(trace, 100)
     return metadata
 
 
@@ -303,4 +307,5 @@ def _info(key: str, response: dict[str, Any]) -> ObjectInfo:
         version_id="" if version == "null" else version,
         name=unquote(metadata.get("name", "")) or key.rstrip("/").rsplit("/", 1)[-1] or key,
         owner=unquote(metadata.get("owner", "")),
+        trace=unquote(metadata.get("trace", "")),
     )

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
+from aws_lambda_powertools import Logger
 from pydantic import Field, StringConstraints
 
 from chalicelib.errors import InvalidRequest, TooLarge, UnsupportedType
 from chalicelib.formats import READ
 from chalicelib.formats.raw_kinds import kind_of
+from chalicelib.log import SERVICE
 from chalicelib.records import Wire, image_id
 from chalicelib.storage import Bucket, image_metadata
+
+logger = Logger(service=SERVICE, child=True)
 
 MAX_FILES = 100
 MAX_BASE64 = 4_400_000
@@ -122,8 +126,9 @@ class Uploads:
         self._max_bytes = max_bytes
         self._seconds = seconds
 
-    def places(self, request: UploadsRequest, *, owner: str = "") -> list[Place]:
-        """A presigned POST for each file, in order.
+    def places(self, request: UploadsRequest, *, owner: str = "", trace: str = "") -> list[Place]:
+        """A presigned POST for each file, in order. `trace`, a tracing header, goes along with
+        each.
 
         Raises `UnsupportedType` or `TooLarge`, naming the file's field.
         """
@@ -138,10 +143,11 @@ class Uploads:
                 kind,
                 self._max_bytes,
                 self._seconds,
-                image_metadata(file.name, owner),
+                image_metadata(file.name, owner, trace),
             )
             place_id = image_id(self._bucket.name, key)
             places.append(Place(place_id, key, file.name, post, expires))
+        _log(owner, len(places), sum(file.size for file in request.files))
         return places
 
     def _kind(self, number: int, file: FileToUpload) -> str:
@@ -158,14 +164,20 @@ class Uploads:
             )
         return kind
 
-    def put(self, request: ImageUpload, *, owner: str = "") -> Uploaded:
+    def put(self, request: ImageUpload, *, owner: str = "", trace: str = "") -> Uploaded:
         """Store a base64 upload. What the bytes are is judged by ingest, as for every object."""
         data = decode_base64(request.file, field="file")
         kind = sniff(data) or "application/octet-stream"
         name = request.name or f"image.{IMAGE_TYPES.get(kind, ('bin',))[0]}"
         key = new_key(safe_collection(request.collection), name, kind)
-        self._bucket.put(key, data, kind, image_metadata(name, owner))
+        self._bucket.put(key, data, kind, image_metadata(name, owner, trace))
+        _log(owner, 1, len(data))
         return Uploaded(image_id(self._bucket.name, key), key, name)
+
+
+def _log(owner: str, files: int, size: int) -> None:
+    """Who uploads how much; no names, since people say things in those. `size` in bytes."""
+    logger.info("upload", owner=owner, files=files, bytes=size)
 
 
 def decode_base64(text: str, *, field: str) -> bytes:

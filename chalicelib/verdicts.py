@@ -11,6 +11,7 @@ from chalicelib.errors import IntellisenseError, TooLarge
 from chalicelib.index.base import Versioned
 from chalicelib.records import ImageRecord, collection_of
 from chalicelib.storage import Archived, Fetched, Look, Missing, ObjectInfo, Oversized
+from chalicelib.tracing import Link, Span, upload_link
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,8 @@ class Outcome:
     """How one key ended; `error` is there when `result` is "failed" or "rejected".
 
     `timings_ms` gives milliseconds by stage: fetch, decode, thumbnail, embed, write; of the last
-    two, which are a whole batch's, the image's share.
+    two, which are a whole batch's, the image's share. `spans` gives when each stage began and
+    ended; `trace` is the place that the upload has in its trace.
     """
 
     key: str
@@ -44,6 +46,8 @@ class Outcome:
     error: IntellisenseError | None = None
     id: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict, compare=False)
+    spans: dict[str, Span] = field(default_factory=dict, compare=False)
+    trace: Link | None = field(default=None, compare=False)
 
     @property
     def reason_code(self) -> str:
@@ -68,6 +72,17 @@ class Attempt:
     outcome: Outcome | None = None
     again: bool = False
     timings_ms: dict[str, float] = field(default_factory=dict)
+    spans: dict[str, Span] = field(default_factory=dict)
+
+    def took(self, stage: str, span: Span, among: int = 1) -> None:
+        """Note when `stage` began and ended; of what `among` images share, each has its share."""
+        self.spans[stage] = span
+        self.timings_ms[stage] = (span[1] - span[0]) * 1000 / among
+
+    def end(self, result: Result, error: IntellisenseError | None) -> None:
+        info = getattr(self.look, "info", None)
+        trace = upload_link(info.trace, info.uploaded_at.timestamp()) if info else None
+        self.outcome = Outcome(self.key, result, error, self.id, self.timings_ms, self.spans, trace)
 
     @property
     def ended(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib import measures
 from chalicelib.auth import Callers
 from chalicelib.clip import Clip, NamedModel, load_clip
 from chalicelib.config import Settings
@@ -25,6 +26,7 @@ from chalicelib.library import Library
 from chalicelib.queue import Queue, SqsQueue
 from chalicelib.search import Search
 from chalicelib.storage import S3Bucket
+from chalicelib.tracing import Tracer
 from chalicelib.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Services:
     uploads: Uploads
     callers: Callers
     cookies: Cookies
+    tracer: Tracer = field(default_factory=Tracer)
 
     def close(self) -> None:
         self.decoders.close()
@@ -66,6 +69,7 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
     """With `index` in place of the one that `settings` name, where it is given.
 
     Raises `ConfigurationError` or `ModelError` where something needed is not there."""
+    measures.under(settings.metrics)
     s3 = client("s3", settings)
     sqs = client("sqs", settings)
     bucket = S3Bucket(s3, settings.bucket)
@@ -106,6 +110,7 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         ),
         callers=Callers(settings),
         cookies=Cookies(cookie_key_of(settings)),
+        tracer=Tracer(on=settings.traces),
     )
 
 

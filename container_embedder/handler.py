@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from itertools import zip_longest
 from typing import Any, Protocol
 
@@ -25,8 +26,9 @@ from chalicelib.events import ObjectChange, object_changes
 from chalicelib.ingest import log_outcome
 from chalicelib.log import SERVICE
 from chalicelib.records import image_id
+from chalicelib.tracing import Tracer
 from chalicelib.verdicts import Outcome
-from container_embedder import measures
+from container_embedder import measures, traces
 
 logger = Logger(service=SERVICE)
 
@@ -48,6 +50,8 @@ class Delivery:
     body: str
     receives: int
     sent_at: datetime | None
+    trace: str = ""
+    """The tracing header that came with it."""
     changes: list[ObjectChange] = field(default_factory=list)
     error: IntellisenseError | None = None
     """Why it failed; None where it is done with."""
@@ -60,6 +64,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     begin_until = deadline.of(context, SECONDS_TO_FINISH)
     with deadline.until(deadline.of(context)), measures.invocation(len(event["Records"])):
         ingest: Looks
+        model = ""
         try:
             services = wiring.services()
         except IntellisenseError as error:
@@ -68,7 +73,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             ingest, letters = _Unable(settings.bucket, error), wiring.dead_letters_of(settings)
         else:
             settings, ingest = services.settings, services.ingest
-            letters = services.dead_letters
+            letters, model = services.dead_letters, services.clip.fingerprint
+        measures.under(settings.metrics)
+        tracer = Tracer(on=settings.traces)
         return process(
             event,
             ingest,
@@ -76,6 +83,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             begin_until,
             letters=letters,
             max_receives=settings.max_receives,
+            note=partial(traces.note_images, tracer, model=model),
         )
 
 
@@ -104,11 +112,13 @@ def process(
     letters: DeadLetters | None = None,
     max_receives: int = 5,
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    note: Callable[[Mapping[str, Outcome], Mapping[str, str]], None] | None = None,
 ) -> dict[str, Any]:
     """One batch of messages. A message fails when it cannot be read or any of its keys failed.
 
     `begin_until` is the last moment for beginning with an image. `letters` takes what fails for
-    good, or for the `max_receives`th time."""
+    good, or for the `max_receives`th time. `note` is told how each key ended, and the tracing
+    header of the first message about it."""
     batch = [_delivery(message, bucket) for message in event["Records"]]
     about: dict[str, list[Delivery]] = {}
     for delivery in batch:
@@ -120,6 +130,8 @@ def process(
         ids = dict.fromkeys(delivery.id for delivery in about[key])
         log_outcome(outcome, message_id=" ".join(ids))
     measures.note_images(outcomes.values())
+    if note:
+        note(outcomes, {key: about[key][0].trace for key in outcomes})
     for delivery in batch:
         _judge(delivery, outcomes)
         _note_ages(delivery, outcomes, written_at)
@@ -138,6 +150,7 @@ def _delivery(message: Mapping[str, Any], bucket: str) -> Delivery:
         body=message["body"],
         receives=int(known.get("ApproximateReceiveCount", 1)),
         sent_at=datetime.fromtimestamp(int(sent) / 1000, timezone.utc) if sent else None,
+        trace=known.get("AWSTraceHeader", ""),
     )
     try:
         changes = object_changes(delivery.body)

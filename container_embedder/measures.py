@@ -23,6 +23,11 @@ metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 _cold = True
 
 
+def under(namespace: str) -> None:
+    """From now on, documents are of this namespace; "": of `NAMESPACE`."""
+    metrics.namespace = namespace or NAMESPACE
+
+
 @contextmanager
 def invocation(messages: int) -> Iterator[None]:
     """Within it one batch of `messages` is worked on; what is noted meanwhile is written at its
@@ -72,7 +77,7 @@ def _by_reason(name: str, codes: Iterable[str]) -> None:
             name=name,
             unit=MetricUnit.Count,
             value=count,
-            namespace=NAMESPACE,
+            namespace=metrics.namespace,
             default_dimensions={"service": SERVICE},
         ) as metric:
             metric.add_dimension(name="reason", value=code or "none")

@@ -95,7 +95,13 @@ def test_what_is_put_is_there_whole_under_any_key(bucket: Bucket, key: str) -> N
 def test_name_and_owner_travel_with_the_object(bucket: Bucket, name: str) -> None:
     bucket.put("x.png", b"bytes", "image/png", image_metadata(name, "anna@example.org"))
     info = fetched(bucket, "x.png").info
-    assert (info.name, info.owner) == (name, "anna@example.org")
+    assert (info.name, info.owner, info.trace) == (name, "anna@example.org", "")
+
+
+def test_the_trace_of_the_upload_travels_with_the_object(bucket: Bucket) -> None:
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    bucket.put("x.png", b"bytes", "image/png", image_metadata("x.png", "", trace))
+    assert fetched(bucket, "x.png").info.trace == trace
 
 
 def test_an_object_without_metadata_is_called_by_its_key(bucket: Bucket) -> None:

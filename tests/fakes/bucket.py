@@ -85,6 +85,7 @@ class MemoryBucket:
             or key.rstrip("/").rsplit("/", 1)[-1]
             or key,
             owner=unquote(stored.metadata.get("owner", "")),
+            trace=unquote(stored.metadata.get("trace", "")),
         )
         if key in self.archived:
             return Archived(info)

@@ -23,6 +23,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.overlap",
         "chalicelib.records",
         "chalicelib.sharding",
+        "chalicelib.tracing",
     ),
     (
         "chalicelib.boundary",
@@ -67,6 +68,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.api",
         "chalicelib.auth",
         "chalicelib.cookies",
+        "chalicelib.measures",
         "chalicelib.tokens",
         "chalicelib.wiring",
     ),

@@ -180,3 +180,18 @@ def test_more_values_than_one_document_holds_are_all_written(
         "too_large": [63],
         "unreadable_image": [63],
     }
+
+
+def test_a_deployment_may_have_a_namespace_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    measures.under("our-photos")
+    try:
+        with measures.invocation(1):
+            measures.note_dead_letters(["too_large"])
+    finally:
+        measures.under("")
+    found = documents(capsys)
+    assert [shape(document)[0] for document in found] == ["our-photos", "our-photos"]
+    with measures.invocation(1):
+        pass
+    (document,) = documents(capsys)
+    assert shape(document)[0] == measures.NAMESPACE
