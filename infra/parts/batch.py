@@ -76,13 +76,12 @@ class BulkWork(Construct):
         network: Network | None,
     ) -> None:
         """`role` is what a job may do; `tags` are of the images for "cpu" and "gpu";
-        `environment` is that of the functions, who may call them apart."""
+        `environment` says where photos, thumbnails and vectors are."""
         super().__init__(scope, id)
         self._config = config
         self._role = role
         self._repository = repository
-        # Nobody calls a job.
-        self._environment = {k: v for k, v in environment.items() if k != "IMAGES_AUTH"}
+        self._environment = dict(environment)
         self._place = Place.of(self, network)
         self.log_group = log_group(self, "Log", config=config)
         self._execution = self._execution_role()

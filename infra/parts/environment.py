@@ -20,7 +20,6 @@ def shared(config: Config, data: DataStack) -> dict[str, str]:
         "IMAGES_OPENSEARCH_URL": data.domain.endpoint,
         "IMAGES_OPENSEARCH_AUTH": "iam",
         "IMAGES_OPENSEARCH_COMPRESSION": config.opensearch_compression,
-        "IMAGES_AUTH": config.auth,
     }
 
 
@@ -36,8 +35,9 @@ def people(config: Config, data: DataStack, cookie_key_id: str) -> dict[str, str
     """Who may call, and by which key's cookies CloudFront shows thumbnails. The clients of the
     user pool come as a stage variable, as does the page's address."""
     if data.sign_in is None:
-        return {}
+        return {"IMAGES_AUTH": config.auth}
     return {
+        "IMAGES_AUTH": config.auth,
         "IMAGES_TOKEN_ISSUER": data.sign_in.issuer,
         "IMAGES_PRIVATE_COLLECTIONS": "true" if config.private_collections else "false",
         "IMAGES_COOKIE_KEY_ID": cookie_key_id,

@@ -8,6 +8,7 @@ from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from infra.config import Config
+from infra.parts.bucket_events import BucketEvents
 from infra.parts.buckets import Buckets, with_page
 from infra.parts.domain import Domain
 from infra.parts.network import Network
@@ -24,6 +25,14 @@ class DataStack(Stack):
         self.network = Network(self, "Network") if config.vpc else None
         self.queues = Queues(self, "Queues", config=config)
         self.buckets = Buckets(self, "Buckets", config=config, ingest=self.queues.ingest)
+        if config.events == "eventbridge":
+            BucketEvents(
+                self,
+                "Events",
+                config=config,
+                bucket_name=self.buckets.photos_name,
+                queue=self.queues.ingest,
+            )
         self.roles = Roles(self, "Roles")
         self.domain = Domain(
             self, "Search", config=config, roles=self.roles.all(), network=self.network

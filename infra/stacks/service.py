@@ -12,11 +12,14 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.parts import environment
+from infra.parts.batch import BulkWork
+from infra.parts.bucket_settings import BucketSettings
 from infra.parts.cookie_key import CookieKey
 from infra.parts.environment import cookie_key
 from infra.parts.functions import Functions
 from infra.parts.rest_api import STAGE, RestApi
 from infra.parts.rights import Rights
+from infra.parts.schedule import ScheduledReconcile
 from infra.parts.sign_in import SignIn
 from infra.parts.site import Site
 from infra.stacks.data import DataStack
@@ -75,8 +78,35 @@ class ServiceStack(Stack):
             user_pool_arn=data.sign_in.pool.user_pool_arn if data.sign_in else "",
         )
         CfnOutput(self, "ApiUrl", value=self.api.url)
+        self._add_bulk_work(repository, context, shared)
+        self.settings = BucketSettings(self, "Settings", config=config)
+        if config.bucket:
+            self.settings.notify(config.bucket, data.queues.ingest.queue_arn)
         if data.sign_in and self.cookies:
             self._add_page(data.sign_in, self.cookies)
+
+    def _add_bulk_work(
+        self,
+        repository: ecr.IRepository,
+        context: Mapping[str, str],
+        environment: Mapping[str, str],
+    ) -> None:
+        self.bulk = BulkWork(
+            self,
+            "Bulk",
+            config=self._config,
+            role=self._data.roles.batch.without_policy_updates(),
+            repository=repository,
+            tags={"cpu": context["batch_tag"], "gpu": context["gpu_tag"]},
+            environment=environment,
+            network=self._data.network,
+        )
+        if self._config.reconcile_hours:
+            ScheduledReconcile(self, "Reconcile", config=self._config, work=self.bulk.cpu)
+        for title, work in (("", self.bulk.cpu), ("Gpu", self.bulk.gpu)):
+            if work:
+                CfnOutput(self, f"{title}BatchQueue", value=work.queue.job_queue_name)
+                CfnOutput(self, f"{title}ReconcileJob", value=work.definition.job_definition_name)
 
     def _add_page(self, sign_in: SignIn, cookies: CookieKey) -> None:
         """The API is told of page and client by stage variables: they need the API's address, so
@@ -93,6 +123,7 @@ class ServiceStack(Stack):
             sign_in_origin=sign_in.origin,
             cookie_key=cookies,
         )
+        self.settings.allow_origins(photos, [self.site.url])
         client = sign_in.page_client(self, "PageClient", [self.site.url])
         self.api.say(
             {
