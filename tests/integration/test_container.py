@@ -3,199 +3,36 @@
 from __future__ import annotations
 
 import json
-import queue
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote_plus
 
-import boto3
 import pytest
 
 from chalicelib.clip import load_clip
 from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.records import ImageRecord, image_id
-from tests.integration.local_stack import BUCKET, THUMBNAILS, environment, s3_client
+from tests.integration import runtime_api
+from tests.integration.aws_server import Aws, aws_server, s3_event, sqs_record
+from tests.integration.local_stack import BUCKET, THUMBNAILS, environment
 from tests.integration.pictures import jpeg
+from tests.integration.runtime_api import Answer, RuntimeApi
 
-NEXT = "/2018-06-01/runtime/invocation/next"
-ANSWERS = "/2018-06-01/runtime/invocation/"
-
-
-class Answer(NamedTuple):
-    kind: str
-    body: Any
-
-
-class RuntimeApi:
-    """What Lambda puts beside a function.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
-    """
-
-    def __init__(self) -> None:
-        self.events: queue.Queue[tuple[str, dict[str, Any], float]] = queue.Queue()
-        self.answers: queue.Queue[Answer] = queue.Queue()
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                assert self.path == NEXT
-                id_, event, seconds = api.events.get()
-                body = json.dumps(event).encode()
-                deadline = int((time.time() + seconds) * 1000)
-                self.send_response(200)
-                self.send_header("Lambda-Runtime-Aws-Request-Id", id_)
-                self.send_header("Lambda-Runtime-Deadline-Ms", str(deadline))
-                self.send_header(
-                    "Lambda-Runtime-Invoked-Function-Arn",
-                    "arn:aws:lambda:us-east-1:123456789012:function:embedder",
-                )
-                self.send_header("Lambda-Runtime-Trace-Id", f"Root=1-00000000-{'0' * 24}")
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                kind = self.path.rpartition("/")[2]
-                if self.path == "/2018-06-01/runtime/init/error":
-                    kind = "init error"
-                api.answers.put(Answer(kind, json.loads(body)))
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.address = f"127.0.0.1:{self.server.server_port}"
-        self._number = 0
-
-    def invoke(self, event: dict[str, Any], seconds: float = 60) -> Answer:
-        self._number += 1
-        self.events.put((f"request-{self._number}", event, seconds))
-        return self.answers.get(timeout=90)
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
-class Aws(NamedTuple):
-    url: str
-    s3: Any
-    sqs: Any
-    queue: str
-
-    def messages(self) -> list[dict[str, Any]]:
-        """What the queue holds, as Lambda's event source mapping hands it over."""
-        records: list[dict[str, Any]] = []
-        while got := self.sqs.receive_message(
-            QueueUrl=self.queue, MaxNumberOfMessages=10, AttributeNames=["All"]
-        ).get("Messages"):
-            records += [sqs_record(m["MessageId"], m["Body"], m["Attributes"]) for m in got]
-        return records
-
-
-def sqs_record(id_: str, body: str, attributes: dict[str, str] | None = None) -> dict[str, Any]:
-    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
-    return {
-        "messageId": id_,
-        "receiptHandle": f"handle-of-{id_}",
-        "body": body,
-        "attributes": attributes or {"ApproximateReceiveCount": "1"},
-        "messageAttributes": {},
-        "md5OfBody": "",
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:ingest",
-        "awsRegion": "us-east-1",
-    }
-
-
-def s3_event(key: str, name: str = "ObjectCreated:Put", bucket: str = BUCKET) -> str:
-    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html"""
-    about = {
-        "bucket": {"name": bucket},
-        "object": {"key": quote_plus(key), "sequencer": "0055AED6"},
-    }
-    record = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": name, "s3": about}
-    return json.dumps({"Records": [record]})
-
-
-def credentials() -> dict[str, str]:
-    return {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+COMMAND = (sys.executable, "-m", "awslambdaric", "container_embedder.handler.handler")
 
 
 @pytest.fixture
 def aws() -> Iterator[Aws]:
-    """moto's own server, in a process of its own, as it comes."""
-    server = subprocess.Popen(
-        [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment(),
-    )  # fmt: skip
-    with server:
-        try:
-            assert server.stderr is not None
-            line = next(x for x in server.stderr if "Running on" in x)
-            url = line.split("Running on ")[1].strip()
-            threading.Thread(target=server.stderr.read, daemon=True).start()
-            sqs = boto3.client(
-                "sqs", endpoint_url=url, region_name="us-east-1",
-                aws_access_key_id="local", aws_secret_access_key="local",
-            )  # fmt: skip
-            s3 = s3_client(url)
-            for bucket in (BUCKET, THUMBNAILS):
-                s3.create_bucket(Bucket=bucket)
-            where = sqs.create_queue(QueueName="ingest")["QueueUrl"]
-            events = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
-            arn = "arn:aws:sqs:us-east-1:123456789012:ingest"
-            s3.put_bucket_notification_configuration(
-                Bucket=BUCKET,
-                NotificationConfiguration={
-                    "QueueConfigurations": [{"QueueArn": arn, "Events": events}]
-                },
-            )
-            yield Aws(url, s3, sqs, where)
-        finally:
-            server.kill()
+    with aws_server() as server:
+        yield server
 
 
 @contextmanager
 def function(settings: dict[str, str]) -> Iterator[RuntimeApi]:
     """The container's command, with Lambda's environment."""
-    api = RuntimeApi()
-    lambda_environment = {
-        "AWS_LAMBDA_RUNTIME_API": api.address,
-        "AWS_LAMBDA_FUNCTION_NAME": "embedder",
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3008",
-        "AWS_LAMBDA_LOG_GROUP_NAME": "group",
-        "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_REGION": "us-east-1",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "awslambdaric", "container_embedder.handler.handler"],
-        env=environment(**credentials(), **lambda_environment, **settings),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    with process:
-        try:
-            yield api
-        finally:
-            process.kill()
-            api.close()
+    with runtime_api.function(COMMAND, environment(**settings)) as api:
+        yield api
 
 
 @pytest.fixture
