@@ -8,6 +8,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
+# What only chalice's command line and tokenizers' client of the hub want stays out of the images.
+IDLE := pip setuptools wheel click colorama pyyaml inquirer ansicon blessed editor jinxed readchar \
+	runs wcwidth xmod huggingface-hub hf-xet httpx2 httpx2-jsfetch httpcore2 h11 anyio truststore \
+	filelock fsspec tqdm
+LEAN := $(addprefix --no-emit-package=,$(IDLE))
 
 .PHONY: help demo model opensearch deploy destroy diff preflight outputs test nightly check fmt golden lock clean bench bench-ingest bench-reconcile bench-index bench-clip fuzz
 
@@ -85,9 +90,9 @@ lock: $(VENV)/dev.done  ## pin the packages of every environment anew, with hash
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt local/requirements.in -o local/requirements.txt
 	@$(COMPILE) -c requirements-dev.txt infra/requirements.in -o infra/requirements.txt
-	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements.in -o container_embedder/requirements.txt
-	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements-batch.in -o container_embedder/requirements-batch.txt
-	@$(COMPILE) -c requirements-dev.txt container_embedder/requirements-gpu.in -o container_embedder/requirements-gpu.txt
+	@$(COMPILE) $(LEAN) -c requirements-dev.txt container_embedder/requirements.in -o container_embedder/requirements.txt
+	@$(COMPILE) $(LEAN) -c requirements-dev.txt container_embedder/requirements-batch.in -o container_embedder/requirements-batch.txt
+	@$(COMPILE) $(LEAN) -c requirements-dev.txt container_embedder/requirements-gpu.in -o container_embedder/requirements-gpu.txt
 	@$(COMPILE) -c requirements-dev.txt requirements.in -o requirements.txt
 	@$(COMPILE) -c requirements-dev.txt tests/golden/requirements.in -o tests/golden/requirements.txt
 	@$(COMPILE) -c requirements-dev.txt tests/hostile/requirements.in -o tests/hostile/requirements.txt
