@@ -141,6 +141,26 @@ $(VENV)/infra.done: infra/requirements.txt | $(BIN)/python
 	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< >&2
 	@touch $@
 
+test: .cache/wheelhouse/done .cache/targets.done
+
+# What the images hold, for the tests that perform their Dockerfiles' steps.
+.cache/wheelhouse/done: container_embedder/requirements-batch.txt | $(VENV)/dev.done
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--only-binary :all: --dest $(@D) -r $< >&2
+	@touch $@
+
+# Every lock has wheels for the Python and the machines that it is deployed to, which may be no
+# newer than Amazon Linux 2023 with its glibc 2.34.
+LOCKS := requirements.txt $(addprefix container_embedder/requirements,.txt -batch.txt -gpu.txt)
+.cache/targets.done: $(LOCKS) | $(VENV)/dev.done
+	@for lock in $(LOCKS); do for machine in x86_64 aarch64; do \
+		$(BIN)/uv pip install --quiet --dry-run --require-hashes --no-deps --only-binary :all: \
+			--python-version 3.13 --python-platform $$machine-manylinux_2_34 --target .cache/none \
+			-r $$lock >&2 || { echo "$$lock lacks wheels for $$machine." >&2; exit 1; }; \
+	done; done
+	@rm -rf .cache/none && touch $@
+
 .cache/fuzz/venv/done: tests/hostile/requirements.txt | $(VENV)/dev.done
 	@echo "Installing what is fuzzed and with what (once) …" >&2
 	@rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) >&2
