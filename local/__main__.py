@@ -23,6 +23,7 @@ from local.client import ApiClient
 from local.data import AlreadyRunning
 from local.loader import Loader, Report
 from local.processes import ROOT
+from local.sign_in import read_sign_in
 from local.stack import Repair, Stack
 from models.cache import cache_folder
 from models.starter import build_starter
@@ -63,9 +64,10 @@ def _run(options: argparse.Namespace) -> int:
         if not folder.is_dir():
             note(f"error: --photos {folder} is not a folder.")
             return 2
+    sign_in = read_sign_in(options.sign_in.expanduser()) if options.sign_in else None
     cache = cache_folder()
     model = options.model or build_starter(cache / "models" / "starter", cache)
-    if not options.no_samples:
+    if not options.no_samples and not sign_in:
         folders.insert(0, (samples.sample_photos(cache), samples.COLLECTION))
     port = options.port
     if port is None:
@@ -76,6 +78,7 @@ def _run(options: argparse.Namespace) -> int:
         port,
         log_queries=not options.no_query_log,
         opensearch=_opensearch() if options.index == "opensearch" else "",
+        sign_in=sign_in,
     )
     with _running(stack) as (url, own):
         api = ApiClient(url)
@@ -118,7 +121,15 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--no-query-log", action="store_true", help="do not write down what is searched for"
     )
     parser.add_argument("--no-samples", action="store_true", help="leave the sample photos out")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--sign-in", type=Path, metavar="FILE",
+        help="let in only who is signed in to the Cognito user pool that FILE names (JSON)",
+    )  # fmt: skip
+    options = parser.parse_args(arguments)
+    if options.sign_in and (options.photos or options.once is not None):
+        # This command has no token, and what it loaded would be nobody's.
+        parser.error("with --sign-in photos are uploaded on the page; load a folder without it.")
+    return options
 
 
 def _opensearch() -> str:
@@ -141,8 +152,8 @@ def _running(stack: Stack) -> Iterator[tuple[str, Stack | None]]:
         note("Starting …")
         stack.start()
     except AlreadyRunning as running:
-        if not running.url:
-            raise
+        if not running.url or stack.sign_in:
+            raise  # that one may let in anyone
         note(f"Using the stack that runs at {running.url}.")
         yield running.url, None
         return

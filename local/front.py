@@ -14,6 +14,8 @@ from chalice.config import Config
 from chalice.local import ForbiddenError, LocalGateway
 from werkzeug.wrappers import Request, Response
 
+from local.sign_in import SignIn
+
 MAX_BODY = 6 * 1024 * 1024
 """What Lambda takes (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
 
@@ -33,12 +35,20 @@ class Front:
     on the internet whose name was pointed here (DNS rebinding) would name its own. Nor does it
     answer another page's scripts and forms: browsers name their origin."""
 
-    def __init__(self, application: Any, web: Path, s3_origin: str) -> None:
+    def __init__(
+        self, application: Any, web: Path, s3_origin: str, sign_in: SignIn | None = None
+    ) -> None:
+        """`sign_in`: what the page is told of it, and where it may ask for tokens."""
         self._gateway = LocalGateway(application, Config())
         self._web = web.resolve()
+        self._config: dict[str, Any] = {"api": PREFIX.lstrip("/")}
+        connect = f"'self' {s3_origin}"
+        if sign_in:
+            self._config["sign_in"] = sign_in.for_the_page()
+            connect += f" {sign_in.origin}"
         self._policy = (
             "default-src 'none'; script-src 'self'; style-src 'self'; "
-            f"img-src 'self' blob: data: {s3_origin}; connect-src 'self' {s3_origin}; "
+            f"img-src 'self' blob: data: {s3_origin}; connect-src {connect}; "
             "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
             "require-trusted-types-for 'script'"
         )
@@ -65,6 +75,8 @@ class Front:
         return file if file.is_relative_to(self._web) and file.is_file() else None
 
     def _static(self, file: Path) -> Response:
+        own = file == self._web / "config.json"
+        data = json.dumps(self._config).encode() if own else file.read_bytes()
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         if kind.startswith("text/") or kind == "application/json":
             kind += "; charset=utf-8"
@@ -72,9 +84,10 @@ class Front:
             "Content-Security-Policy": self._policy,
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
+            "Cross-Origin-Opener-Policy": "same-origin",
             "Cache-Control": "no-cache",
         }
-        response = Response(file.read_bytes(), content_type=kind, headers=headers)
+        response = Response(data, content_type=kind, headers=headers)
         response.add_etag(weak=True)
         return response
 

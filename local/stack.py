@@ -16,6 +16,7 @@ from chalicelib.config import Settings
 from chalicelib.errors import ConfigurationError, Transient
 from local.data import DataFolder
 from local.processes import ROOT, Line, Process, leave_aws_alone
+from local.sign_in import SignIn
 
 REGION = "us-east-1"
 PHOTOS, THUMBNAILS = "photos", "thumbnails"
@@ -54,8 +55,10 @@ class Stack:
         decoders: int = 2,
         log_queries: bool = True,
         opensearch: str = "",
+        sign_in: SignIn | None = None,
     ) -> None:
-        """`opensearch`: the address of one, in place of the embedded index."""
+        """`opensearch`: the address of one, in place of the embedded index. `sign_in`: whoever
+        asks must be signed in there; without it nobody need be."""
         self.data = DataFolder(data)
         self.url = ""
         self.s3_url = ""
@@ -69,6 +72,7 @@ class Stack:
         self._decoders = decoders
         self._log_queries = log_queries
         self.opensearch = opensearch
+        self.sign_in = sign_in
         self._server: Process | None = None
         self._worker: Process | None = None
         self._front: BaseWSGIServer | None = None
@@ -157,7 +161,9 @@ class Stack:
             model_folder=str(self._model.resolve()),
             decoders=self._decoders,
             log_queries=self._log_queries,
-            auth="none",
+            auth="cognito" if self.sign_in else "none",
+            token_issuer=self.sign_in.issuer if self.sign_in else "",
+            token_clients=self.sign_in.client_id if self.sign_in else "",
         )
 
     def _start_worker(self) -> None:
@@ -188,7 +194,7 @@ class Stack:
         from local.front import Front
 
         services = wiring.services()
-        self._front.app = Front(app.app, ROOT / "web", self.s3_url)
+        self._front.app = Front(app.app, ROOT / "web", self.s3_url, self.sign_in)
         threading.Thread(target=self._front.serve_forever, daemon=True, name="front").start()
         self._serving = True
         warm = threading.Thread(target=services.clip.embed_texts, args=(["warm"],), daemon=True)

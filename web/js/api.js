@@ -14,6 +14,7 @@
  * @property {number} height
  * @property {string|null} taken_at
  * @property {string} uploaded_at
+ * @property {string} owner
  * @property {string} camera
  * @property {string} lens
  * @property {Exposure|null} exposure
@@ -31,6 +32,7 @@
  * @typedef {{id: string, key: string, name: string, url: string, post: {url: string, fields: Record<string, string>}}} Place
  */
 import { filtersOf, isLibrary } from "./query.js";
+import { Unreachable } from "./session.js";
 import { texts } from "./texts.js";
 
 const TIMEOUT_MS = 30_000;
@@ -59,6 +61,18 @@ export class Api {
   /** @param {string} base address of the API, relative to the page or absolute */
   constructor(base) {
     this.base = new URL(base.endsWith("/") ? base : `${base}/`, document.baseURI);
+    /** Where people sign in; null where nobody need. @type {import("./session.js").Session|null} */
+    this.session = null;
+  }
+
+  /** Whether whoever is here may do that: what is not allowed need not be offered. @param {import("./session.js").Right} right */
+  may(right) {
+    return this.session?.may(right) ?? true;
+  }
+
+  /** @param {Image} image */
+  mayDelete(image) {
+    return this.may("admin") || (this.may("upload") && image.owner === this.session?.subject);
   }
 
   /** One page of the library or of a search. @param {import("./query.js").Query} query @param {{cursor?: string|null, signal?: AbortSignal}} [options] @returns {Promise<Page>} */
@@ -131,26 +145,44 @@ export class Api {
   async #ask(method, path, { params = {}, body, signal } = {}) {
     const url = new URL(path, this.base);
     for (const [name, value] of Object.entries(params)) if (value !== null && value !== "") url.searchParams.set(name, String(value));
-    const controller = new AbortController();
-    const stop = () => controller.abort();
-    signal?.addEventListener("abort", stop);
-    if (signal?.aborted) stop();
-    const timer = setTimeout(stop, TIMEOUT_MS);
+    const headers = { accept: "application/json", ...(body && { "content-type": "application/json" }) };
+    const init = { method, headers, body: body && JSON.stringify(body) };
     try {
-      const response = await fetch(url, {
-        method,
-        signal: controller.signal,
-        headers: { accept: "application/json", ...(body && { "content-type": "application/json" }) },
-        body: body && JSON.stringify(body),
-      });
-      return await answerOf(response);
+      return await this.#signed(url, init, signal);
     } catch (error) {
       if (signal?.aborted || error instanceof ApiError) throw error;
-      throw new ApiError({ status: 0, code: "offline", message: texts.offlineTitle });
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", stop);
+      const message = error instanceof Unreachable ? error.message : texts.offlineTitle;
+      throw new ApiError({ status: 0, code: "offline", message });
     }
+  }
+
+  /** With the token of whoever is signed in; once more with a new one when that is not taken. @param {URL} url @param {RequestInit} init @param {AbortSignal} [signal] */
+  async #signed(url, init, signal) {
+    const { session } = this;
+    if (!session) return send(url, init, signal);
+    const bearing = (/** @type {string} */ token) => ({ ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } });
+    const token = await session.token();
+    const answer = await send(url, bearing(token), signal).catch(async (error) => {
+      if (error.status !== 401) throw error;
+      return send(url, bearing(await session.renewed(token)), signal);
+    });
+    await session.admitted; // pictures need their cookies
+    return answer;
+  }
+}
+
+/** @param {URL} url @param {RequestInit} init @param {AbortSignal} [signal] */
+async function send(url, init, signal) {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  signal?.addEventListener("abort", stop);
+  if (signal?.aborted) stop();
+  const timer = setTimeout(stop, TIMEOUT_MS);
+  try {
+    return await answerOf(await fetch(url, { ...init, signal: controller.signal }));
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
   }
 }
 

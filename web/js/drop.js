@@ -1,12 +1,13 @@
 /** Where files come from: the picker, a drop anywhere on the page, the clipboard. */
+import { announce } from "./announce.js";
 import { byId } from "./dom.js";
 import { texts } from "./texts.js";
 
 /** Images that browsers often know no type for. */
 const BY_NAME = /\.(hei[cf]|hif|tiff?|avif|bmp|jxl|dng|cr[23]|nef|nrw|arw|sr[2fw]|orf|rw2|raf|pef|3fr|erf|mef)$/i;
 
-/** @param {(files: File[]) => void} onFiles */
-export function takeFiles(onFiles) {
+/** @param {(files: File[]) => void} onFiles @param {() => boolean} allowed where it is not, the cover says so and nothing is taken */
+export function takeFiles(onFiles, allowed) {
   const input = byId("file-input");
   input.addEventListener("change", () => {
     const files = [...input.files];
@@ -14,12 +15,13 @@ export function takeFiles(onFiles) {
     if (files.length) onFiles(files);
   });
   byId("upload-button").addEventListener("click", openPicker);
-  takeDrops(onFiles);
+  takeDrops(onFiles, allowed);
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith("image/"));
     if (!files.length || document.querySelector("dialog[open]")) return;
     event.preventDefault();
-    onFiles(files.map(named));
+    if (allowed()) onFiles(files.map(named));
+    else announce(texts.uploadRefused);
   });
 }
 
@@ -27,14 +29,16 @@ export function openPicker() {
   byId("file-input").click();
 }
 
-/** @param {(files: File[]) => void} onFiles */
-function takeDrops(onFiles) {
+/** @param {(files: File[]) => void} onFiles @param {() => boolean} allowed */
+function takeDrops(onFiles, allowed) {
   const cover = byId("drop");
   let own = false; // a picture of the page itself is dragged
   let depth = 0;
   const wanted = (/** @type {DragEvent} */ event) => !own && Boolean(event.dataTransfer?.types.includes("Files")) && !document.querySelector("dialog[open]");
   const show = (/** @type {boolean} */ on) => {
     cover.hidden = !on;
+    cover.classList.toggle("refused", !allowed());
+    cover.querySelector("span").textContent = allowed() ? texts.dropHere : texts.uploadRefused;
     if (!on) depth = 0;
   };
   document.addEventListener("dragstart", () => (own = true));
@@ -52,7 +56,7 @@ function takeDrops(onFiles) {
   document.addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault(); // else the browser would leave the page for the file
-    event.dataTransfer.dropEffect = wanted(event) ? "copy" : "none";
+    event.dataTransfer.dropEffect = wanted(event) && allowed() ? "copy" : "none";
   });
   document.addEventListener("drop", async (event) => {
     const take = wanted(event);
@@ -60,6 +64,7 @@ function takeDrops(onFiles) {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     if (!take) return;
+    if (!allowed()) return announce(texts.uploadRefused);
     const files = await filesOf(event.dataTransfer);
     if (files.length) onFiles(files);
   });

@@ -92,6 +92,16 @@ export class Grid {
     return Boolean(link);
   }
 
+  /** Asks once more for the pictures that did not come. */
+  askAgain() {
+    for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (this.list.querySelectorAll(".broken img"))) {
+      const place = picture.closest("li");
+      place?.classList.remove("broken");
+      picture.addEventListener("error", () => place?.classList.add("broken"), { once: true });
+      picture.src = picture.src;
+    }
+  }
+
   /** @param {Image[]} items @param {Map<string, HTMLLIElement>} [known] */
   #add(items, known = new Map()) {
     const places = [];

@@ -1,4 +1,5 @@
 /** Puts the parts together: the address says what is shown, the parts tell the address what was asked. */
+import { showAccount } from "./account.js";
 import { announce } from "./announce.js";
 import { Api } from "./api.js";
 import { DeadLetters } from "./dead-letters.js";
@@ -12,6 +13,8 @@ import { hasFilters, isLibrary, queryAddress, readQuery, sameQuery } from "./que
 import { Rejected } from "./rejected.js";
 import { SearchBox } from "./search-box.js";
 import { Search } from "./search.js";
+import { Session } from "./session.js";
+import { SignInScreen } from "./sign-in.js";
 import { Status } from "./status.js";
 import { texts } from "./texts.js";
 import { UploadPanel } from "./upload-panel.js";
@@ -27,7 +30,7 @@ const KEPT_ANSWERS = 12;
 const RETRY_MS = 4000;
 const REFRESHED_MS = 1500;
 
-/** @returns {Promise<{api: string}>} */
+/** @returns {Promise<{api: string, sign_in?: import("./oidc.js").SignInConfig}>} */
 async function readConfig() {
   try {
     const response = await fetch("config.json");
@@ -78,7 +81,9 @@ class Page {
     this.moreButton = this.more.querySelector("button");
     this.moreButton.addEventListener("click", () => this.#loadMore());
     this.watch = new IntersectionObserver(([entry]) => entry.isIntersecting && this.#loadMore(), { rootMargin: "1200px 0px" });
-    takeFiles((files) => this.#takeFiles(files));
+    takeFiles((files) => this.#takeFiles(files), () => api.may("upload"));
+    this.#drawRights();
+    if (api.session) api.session.listener = { entered: () => this.#entered(), leaving: () => this.uploads.cancelAll() };
     addEventListener("popstate", () => this.#follow());
     addEventListener("online", () => this.search.error && this.search.run(this.search.query));
     addEventListener("beforeunload", (event) => this.uploads.in("queued", "uploading").length && event.preventDefault());
@@ -228,7 +233,7 @@ class Page {
     if (shown) hideNotice();
     else if (!isLibrary(query) || hasFilters(query)) showNothing(hasFilters(query) ? () => this.filters.form.reset() : null);
     else if (this.status.waiting) showWaiting(this.status.waiting);
-    else showEmpty(openPicker);
+    else showEmpty(this.api.may("upload") ? openPicker : null);
   }
 
   /** Offered where copies are folded away, and where they are not because that was asked for. */
@@ -269,6 +274,7 @@ class Page {
       more: () => this.search.more(),
       link: (/** @type {string} */ id) => new URL(queryAddress(readQuery("").query, id), document.baseURI).href,
       remove: (/** @type {string} */ id) => this.#remove(id),
+      mayRemove: (/** @type {Image} */ image) => this.api.mayDelete(image),
       copies: (/** @type {string} */ id, /** @type {AbortSignal} */ signal) => this.api.copies(id, signal),
       open: (/** @type {Image} */ image) => this.#openImage(image),
       like: (/** @type {Image} */ image) => this.#like(image),
@@ -346,6 +352,19 @@ class Page {
     if (this.search.total !== null) this.search.total = Math.max(0, this.search.total + n);
   }
 
+  /* Who is here */
+
+  /** Signed in, for the first time or anew: pictures that were refused meanwhile are asked for again. */
+  #entered() {
+    this.#drawRights();
+    this.grid.askAgain();
+    if (this.api.session) showAccount(this.api.session, () => this.uploads.in("queued", "uploading").length > 0);
+  }
+
+  #drawRights() {
+    byId("upload-button").hidden = !this.api.may("upload");
+  }
+
   /* What arrives */
 
   /** @param {File[]} files */
@@ -406,4 +425,8 @@ function summaryOf(query, total, all) {
 }
 
 fillTexts();
-readConfig().then(({ api }) => new Page(new Api(api)));
+readConfig().then(({ api: base, sign_in }) => {
+  const api = new Api(base);
+  if (sign_in) api.session = new Session(sign_in, api.base, new SignInScreen(byId("sign-in")));
+  if (!api.session || api.session.start()) new Page(api);
+});

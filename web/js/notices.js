@@ -22,9 +22,10 @@ function kindOf(kind) {
   notice.dataset.testid = `notice-${kind}`;
 }
 
-/** @param {() => void} choose opens the file picker */
+/** @param {(() => void)|null} choose opens the file picker; null: this person may not upload */
 export function showEmpty(choose) {
   kindOf("empty");
+  if (!choose) return show(icon("picture"), el("h2", { text: texts.emptyTitle }), el("p", { text: texts.uploadRefused }));
   show(
     el("div", { class: "drop-zone" },
       icon("picture"),
@@ -70,7 +71,7 @@ export function showError(error, retry) {
   const advice = offline ? texts.offlineBody : error.status === 401 ? texts.authBody : error.status === 503 ? texts.busyBody : "";
   show(
     icon(offline ? "offline" : "alert"),
-    el("h2", { text: offline ? texts.offlineTitle : texts.errorTitle }),
+    el("h2", { text: offline ? error.message : texts.errorTitle }),
     !offline && el("p", { text: error.message }),
     advice && el("p", { text: advice }),
     button({ icon: "retry", text: texts.retry, class: "button primary", data: { testid: "retry" }, click: retry }),

@@ -51,6 +51,7 @@ export class Rejected {
   /** @param {Image} image */
   #row(image) {
     const about = [formatBytes(image.bytes), formatDate(image.uploaded_at)].filter(Boolean).join(" · ");
+    const entry = el("div", {}, el("strong", { text: nameOf(image) }), el("p", { text: image.reason }), el("p", { class: "small", text: about }));
     let sure = false;
     const remove = button({
       text: texts.delete,
@@ -85,8 +86,7 @@ export class Rejected {
       remove.setAttribute("aria-label", texts.deleteName(nameOf(image)));
       remove.classList.remove("solid");
     });
-    const row = el("li", { data: { testid: "rejected-item", id: image.id } },
-      el("div", {}, el("strong", { text: nameOf(image) }), el("p", { text: image.reason }), el("p", { class: "small", text: about })), remove);
+    const row = el("li", { data: { testid: "rejected-item", id: image.id } }, entry, this.api.mayDelete(image) && remove);
     return row;
   }
 }

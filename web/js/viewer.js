@@ -15,6 +15,7 @@ import { texts } from "./texts.js";
  * @property {(id: string) => void} closed
  * @property {(image: Image) => void} like
  * @property {(id: string) => Promise<void>} remove
+ * @property {(image: Image) => boolean} mayRemove
  * @property {(id: string, signal: AbortSignal) => Promise<Image[]>} copies
  * @property {(image: Image) => void} open
  * @property {(id: string) => string} link
@@ -55,6 +56,7 @@ export class Viewer {
   show(image) {
     this.image = image;
     this.#askDelete(false);
+    this.deleteButton.hidden = !this.host.mayRemove(image);
     this.#drawPicture(image);
     this.#drawFacts(image);
     this.copies.show(image);

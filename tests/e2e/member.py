@@ -1,0 +1,112 @@
+"""The page of a stack with sign-in, as someone has it who is a member there, or is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from tests.e2e.browser import Page
+from tests.e2e.oidc_server import OidcServer, User
+from tests.integration.local_stack import LocalStack
+
+ADMIN = User("ada", "counts-1843", ("admin",))
+UPLOADER = User("grace", "compiles-1952", ("upload",))
+READER = User("alan", "reads-1936")
+
+WATCH_ANSWERS = """
+window.answers = [];
+const ask = window.fetch;
+window.fetch = async (...asked) => {
+  const headers = asked[1]?.headers ?? {};
+  const token = headers.authorization;
+  if (token && window.spoilt === undefined) window.spoilt = "";
+  if (token && window.spoil) window.spoilt = token, window.spoil = false;
+  if (token && token === window.spoilt) headers.authorization = "Bearer spoilt";
+  const answer = await ask(...asked);
+  window.answers.push([new URL(asked[0], location).pathname, answer.status]);
+  return answer;
+};
+"""
+"""Notes what each request was answered. Once `spoil` is set, the token in use reaches the API as
+one that it does not take."""
+
+
+class MemberPage(Page):
+    """Also the sign-in service's own page, in this window or one that the page opened."""
+
+    def __init__(self, driver: Chrome, stack: LocalStack, oidc: OidcServer) -> None:
+        super().__init__(driver, stack.url)
+        self.stack = stack
+        self.oidc = oidc
+
+    def visit(self, address: str = "/") -> None:
+        """Open it without waiting for images: nobody may be signed in."""
+        self.driver.get(self.url + address)
+
+    def enter(self, user: User, password: str = "") -> None:
+        """Fill in the service's form, which this window shows or is about to."""
+        self.until(lambda: self.driver.title == "Sign in at the pool", "the service asks who it is")
+        field = self.driver.find_element
+        field(By.NAME, "username").clear()
+        field(By.NAME, "username").send_keys(user.name)
+        field(By.NAME, "password").send_keys(password or user.password)
+        field(By.NAME, "enter").click()
+
+    def sign_in(self, user: User, address: str = "/") -> None:
+        self.visit(address)
+        self.click("sign-in-button")
+        self.enter(user)
+        self.settled()
+        self.one("account")
+
+    def sign_in_aside(self, user: User) -> None:
+        """In the window that the page opens for it, which closes by itself."""
+        own = self.driver.current_window_handle
+        before = set(self.driver.window_handles)
+        self.click("sign-in-button")
+        aside = self.until(lambda: set(self.driver.window_handles) - before, "a window opens")
+        self.driver.switch_to.window(aside.pop())
+        self.enter(user)
+        self.until(lambda: set(self.driver.window_handles) == before, "the window closes")
+        self.driver.switch_to.window(own)
+
+    def problem(self) -> str:
+        """What the sign-in screen says is wrong."""
+        text: str = self.one("sign-in-problem").text
+        return text
+
+    def expected(self, *parts: str) -> None:
+        """What the browser complained of so far is of these kinds, and is forgotten."""
+        strange = [line for line in self.console() if not any(part in line for part in parts)]
+        assert strange == []
+
+    def rows(self) -> dict[str, str]:
+        """Name → state of each upload."""
+        name = "row.querySelector('.name').textContent"
+        rows = "[...document.querySelectorAll('#uploads li')]"
+        return dict(self.js(f"return {rows}.map((row) => [{name}, row.dataset.state])"))
+
+    def kept(self) -> dict[str, Any]:
+        """What the browser keeps of this site: its cookies by name, and both storages."""
+        cookies = self.driver.execute_cdp_cmd("Storage.getCookies", {})["cookies"]
+        return {
+            "cookies": sorted(c["name"] for c in cookies if c["domain"] == "127.0.0.1"),
+            "tab": self.js("return {...sessionStorage}"),
+            "site": self.js("return {...localStorage}"),
+        }
+
+    @contextmanager
+    def slow_uploads(self, bytes_a_second: int) -> Iterator[None]:
+        line = {"offline": False, "latency": 0, "downloadThroughput": -1}
+        command = "Network.emulateNetworkConditions"
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd(command, {**line, "uploadThroughput": bytes_a_second})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd(command, {**line, "uploadThroughput": -1})
+            self.driver.execute_cdp_cmd("Network.disable", {})
