@@ -44,7 +44,7 @@ def install_packages(target: Path) -> Path:
     """`requirements.txt` for Lambda; nothing is done where it was done before. Raises
     `ConfigurationError` with what the installer said."""
     requirements = ROOT / "requirements.txt"
-    wanted = hashlib.sha256(f"{PYTHON} {PLATFORM}".encode() + requirements.read_bytes()).hexdigest()
+    wanted = mark_of(requirements.read_bytes())
     done = target.with_name(target.name + ".done")
     if done.exists() and done.read_text() == wanted:
         return target
@@ -60,6 +60,11 @@ def install_packages(target: Path) -> Path:
         raise ConfigurationError(f"The API's packages could not be installed: {run.stderr.strip()}")
     done.write_text(wanted)
     return target
+
+
+def mark_of(requirements: bytes) -> str:
+    """What packages that were installed are known by."""
+    return hashlib.sha256(f"{PYTHON} {PLATFORM}".encode() + requirements).hexdigest()
 
 
 def add_packages(archive: Path, packages: Path) -> None:
