@@ -41,6 +41,7 @@ def people(config: Config, data: DataStack, cookie_key_id: str) -> dict[str, str
         "IMAGES_TOKEN_ISSUER": data.sign_in.issuer,
         "IMAGES_PRIVATE_COLLECTIONS": "true" if config.private_collections else "false",
         "IMAGES_COOKIE_KEY_ID": cookie_key_id,
+        "IMAGES_COOKIE_KEY_PARAMETER": cookie_key(config),
     }
 
 

@@ -21,11 +21,19 @@ FEATURES = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 """What the page has no use for."""
 
 
-def page_policy(photos_origin: str, sign_in_origin: str) -> str:
+def bucket_origins(bucket: str) -> list[str]:
+    """Where presigned addresses of a bucket may point: to its region or, in us-east-1, to none
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html)."""
+    ends = (f"{Aws.REGION}.{Aws.URL_SUFFIX}", Aws.URL_SUFFIX)
+    return [f"https://{bucket}.s3.{end}" for end in ends]
+
+
+def page_policy(photos_bucket: str, sign_in_origin: str) -> str:
     """The Content-Security-Policy of the page: that of `local/front.py`, and the token endpoint.
 
-    Uploads go to `photos_origin` by form POST, and the API redirects pictures there. `'self'` is
+    Uploads go to the photos bucket by form POST, and the API redirects pictures there. `'self'` is
     also the API and the thumbnails, since all have one address."""
+    photos_origin = " ".join(bucket_origins(photos_bucket))
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; "
         f"img-src 'self' blob: data: {photos_origin}; "
@@ -45,14 +53,14 @@ class Headers(Construct):
     """`page`, `api` and `thumbnails`: the headers of each."""
 
     def __init__(
-        self, scope: Construct, id: str, *, photos_origin: str, sign_in_origin: str
+        self, scope: Construct, id: str, *, photos_bucket: str, sign_in_origin: str
     ) -> None:
         super().__init__(scope, id)
         # The page's files keep their names when they change, so browsers ask each time; most
         # answers are a 304.
         self.page = self._policy(
             "page",
-            page_policy(photos_origin, sign_in_origin),
+            page_policy(photos_bucket, sign_in_origin),
             {
                 "Cache-Control": "no-cache",
                 "Cross-Origin-Opener-Policy": "same-origin",

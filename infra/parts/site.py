@@ -52,16 +52,16 @@ class Site(Construct):
         config: Config,
         site_bucket: str,
         thumbnails_bucket: str,
-        photos_bucket_origin: str,
+        photos_bucket: str,
         api_domain: str,
         sign_in_origin: str,
         cookie_key: CookieKey,
     ) -> None:
-        """Buckets by name; `photos_bucket_origin` and `sign_in_origin` as in `https://name`;
-        `api_domain` without a scheme: its stage must be named `api`."""
+        """Buckets by name; `sign_in_origin` as in `https://name`; `api_domain` without a
+        scheme: its stage must be named `api`."""
         super().__init__(scope, id)
         self._headers = Headers(
-            self, "Headers", photos_origin=photos_bucket_origin, sign_in_origin=sign_in_origin
+            self, "Headers", photos_bucket=photos_bucket, sign_in_origin=sign_in_origin
         )
         reading = cloudfront.S3OriginAccessControl(
             self, "Reading", origin_access_control_name=name_of(self, "reading")

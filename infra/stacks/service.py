@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Aws, CfnOutput, Stack
+from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
@@ -71,7 +71,6 @@ class ServiceStack(Stack):
                 **queues,
                 **people,
                 "IMAGES_MODEL": context["model"],
-                **({"IMAGES_COOKIE_KEY_PARAMETER": key} if key else {}),
             },
             search=self.functions.serves,
             network=data.network,
@@ -118,7 +117,7 @@ class ServiceStack(Stack):
             config=self._config,
             site_bucket=self._data.buckets.site_name,
             thumbnails_bucket=self._data.buckets.thumbnails_name,
-            photos_bucket_origin=f"https://{photos}.s3.{Aws.REGION}.{Aws.URL_SUFFIX}",
+            photos_bucket=photos,
             api_domain=self.api.domain,
             sign_in_origin=sign_in.origin,
             cookie_key=cookies,

@@ -25,7 +25,7 @@ from infra.parts.cookie_key import CookieKey  # noqa: E402
 from infra.parts.sign_in import SignIn  # noqa: E402
 from infra.parts.site import Site  # noqa: E402
 
-PHOTOS = "https://our-photos.s3.eu-central-1.amazonaws.com"
+PHOTOS = "our-photos"
 SIGN_IN = "https://ours.auth.eu-central-1.amazoncognito.com"
 API = "abc123.execute-api.eu-central-1.amazonaws.com"
 HERE = Environment(account="123456789012", region="eu-central-1")
@@ -84,7 +84,7 @@ def add_site(stack: Stack, key: str = KEY, **choices: Any) -> Site:
         config=Config(**choices),
         site_bucket="our-site",
         thumbnails_bucket="our-thumbnails",
-        photos_bucket_origin=PHOTOS,
+        photos_bucket=PHOTOS,
         api_domain=API,
         sign_in_origin=SIGN_IN,
         cookie_key=CookieKey(stack, "Cookies", pem=key),

@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from chalice.app import Chalice
@@ -22,6 +23,9 @@ from edge_stacks import (
 )
 from werkzeug.test import Client
 
+from chalicelib.config import Settings
+from chalicelib.storage import S3Bucket
+from chalicelib.wiring import client
 from infra import node
 from infra.parts.site import STRIPPING
 from local.front import Front
@@ -29,6 +33,8 @@ from local.front import Front
 pytestmark = pytest.mark.xdist_group("infra_edge")
 
 Template = dict[str, Any]
+
+ORIGINS = [f"https://{PHOTOS}.s3.{end}" for end in ("eu-central-1.amazonaws.com", "amazonaws.com")]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +66,7 @@ def referred(template: Template, reference: Any) -> Any:
     return template["Resources"][reference["Ref"]]["Properties"]
 
 
-def headers(template: Template, of: Any) -> dict[str, str]:
+def headers(template: Template, of: Any, region: str = "eu-central-1") -> dict[str, str]:
     """All that CloudFront sets, by name, whether it has a property for it or not."""
     policy = referred(template, of["ResponseHeadersPolicyId"])["ResponseHeadersPolicyConfig"]
     own = policy["SecurityHeadersConfig"]
@@ -68,11 +74,22 @@ def headers(template: Template, of: Any) -> dict[str, str]:
     found = {h["Header"]: h["Value"] for h in policy["CustomHeadersConfig"]["Items"]}
     assert "ContentTypeOptions" in own
     return found | {
-        "Content-Security-Policy": own["ContentSecurityPolicy"]["ContentSecurityPolicy"],
+        "Content-Security-Policy": resolved(
+            own["ContentSecurityPolicy"]["ContentSecurityPolicy"], region
+        ),
         "X-Frame-Options": own["FrameOptions"]["FrameOption"],
         "Referrer-Policy": own["ReferrerPolicy"]["ReferrerPolicy"],
         "HSTS": str(own["StrictTransportSecurity"]["AccessControlMaxAgeSec"]),
     }
+
+
+def resolved(joined: Any, region: str = "eu-central-1") -> str:
+    """A text as CloudFormation makes it."""
+    values = {"AWS::Region": region, "AWS::URLSuffix": "amazonaws.com"}
+    if isinstance(joined, str):
+        return joined
+    (separator, parts) = joined["Fn::Join"]
+    return str(separator).join(p if isinstance(p, str) else values[p["Ref"]] for p in parts)
 
 
 def directives(policy: str) -> dict[str, list[str]]:
@@ -201,8 +218,8 @@ def test_the_page_may_load_its_own_files_the_photos_bucket_and_the_token_endpoin
         "default-src": ["'none'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],
-        "img-src": ["'self'", "blob:", "data:", PHOTOS],
-        "connect-src": ["'self'", PHOTOS, SIGN_IN],
+        "img-src": ["'self'", "blob:", "data:", *ORIGINS],
+        "connect-src": ["'self'", *ORIGINS, SIGN_IN],
         "manifest-src": ["'self'"],
         "base-uri": ["'none'"],
         "form-action": ["'none'"],
@@ -212,12 +229,28 @@ def test_the_page_may_load_its_own_files_the_photos_bucket_and_the_token_endpoin
 
 
 def test_the_policy_is_that_of_one_machine_but_for_the_sign_in(template: Template) -> None:
-    front = Front(Chalice("page"), Path("web"), PHOTOS)
+    front = Front(Chalice("page"), Path("web"), " ".join(ORIGINS))
     here = Client(front).get("/").headers["Content-Security-Policy"]
     found = headers(template, distribution(template)["DefaultCacheBehavior"])
     ours = directives(found["Content-Security-Policy"])
     ours["connect-src"].remove(SIGN_IN)
     assert ours == directives(here)
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
+def test_what_the_api_presigns_may_be_loaded_and_posted_to(
+    template: Template, region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
+    settings = Settings(bucket=PHOTOS, thumbnails_bucket="small", region=region, index="opensearch")
+    bucket = S3Bucket(client("s3", settings), PHOTOS)
+    form = bucket.presign_post("a.jpg", "image/jpeg", 10, 60, {})
+    loaded, posted = urlsplit(bucket.presign_get("a.jpg", 60)), urlsplit(form["url"])
+    found = headers(template, distribution(template)["DefaultCacheBehavior"], region)
+    policy = directives(found["Content-Security-Policy"])
+    assert f"https://{loaded.netloc}" in policy["img-src"]
+    assert f"https://{posted.netloc}" in policy["connect-src"]
 
 
 @pytest.mark.parametrize("path", ["/api/*", "/thumbnails/*"])
