@@ -251,7 +251,11 @@ def client(service: str, settings: Settings) -> Any:
     endpoint = (service == "s3" and settings.s3_endpoint) or settings.endpoint or None
     config = Config(
         signature_version="s3v4" if service == "s3" else "v4",
-        s3={"addressing_style": "path" if endpoint else "virtual"},
+        s3={
+            "addressing_style": "path" if endpoint else "virtual",
+            # Every region by its own name, us-east-1 too: the page's policy names that address.
+            "us_east_1_regional_endpoint": "regional",
+        },
         retries={"mode": "standard", "max_attempts": 4},
         connect_timeout=5,
         read_timeout=30,
