@@ -19,11 +19,11 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.config import Config
+from infra.cost.prices import Prices
 from infra.nag import explain, explain_resource
 from infra.parts.functions import log_group
 from infra.parts.network import Network
 from infra.parts.place import Place
-from infra.parts.prices import FARGATE_GB_HOUR, FARGATE_VCPU_HOUR, ON_DEMAND_HOUR
 
 COMMAND = ("reconcile",)
 """After the image's entry point, `python3 -m container_embedder.batch_job`."""
@@ -50,6 +50,11 @@ INTERRUPTED = ("Host EC2*", "Your Spot Task was interrupted*")
 Fargate's did (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html)."""
 NOT_STARTED = ("CannotPullContainerError*", "ResourceInitializationError*")
 """Before the first line of ours: registry or network were away for a moment."""
+
+
+PRICES_OF = "us-east-1"
+"""Jobs tell their cost by this region's list prices. Spot machines cost about a third of them,
+other regions up to a third more, so what is told is mostly more than what is paid."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class BulkWork(Construct):
         self._role = role
         self._repository = repository
         self._environment = dict(environment)
+        self._prices = Prices.load(PRICES_OF)
         self._place = Place.of(self, network)
         self.log_group = log_group(self, "Log", config=config)
         self._execution = self._execution_role()
@@ -121,7 +127,7 @@ class BulkWork(Construct):
             memory=Size.mebibytes(CPU_MEMORY_MIB),
             environment={
                 **self._environment,
-                "IMAGES_PRICE_PER_HOUR": str(_fargate_price()),
+                "IMAGES_PRICE_PER_HOUR": str(_fargate_price(self._prices)),
             },
             job_role=self._role,
             execution_role=self._execution,
@@ -169,7 +175,7 @@ class BulkWork(Construct):
                 # It must not start on a machine whose device cannot be had.
                 "IMAGES_DEVICE": "cuda",
                 "IMAGES_DECODERS": str(GPU_VCPUS),
-                **_gpu_price(types),
+                **_gpu_price(self._prices, types),
             },
             job_role=self._role,
             execution_role=self._execution,
@@ -262,12 +268,14 @@ def _retries() -> list[batch.RetryStrategy]:
     ]
 
 
-def _fargate_price() -> float:
-    return round(CPU_VCPUS * FARGATE_VCPU_HOUR + CPU_MEMORY_MIB / 1024 * FARGATE_GB_HOUR, 4)
+def _fargate_price(prices: Prices) -> float:
+    memory = CPU_MEMORY_MIB / 1024
+    return round(CPU_VCPUS * prices["fargate.vcpu"] + memory * prices["fargate.memory"], 4)
 
 
-def _gpu_price(types: tuple[str, ...]) -> dict[str, str]:
+def _gpu_price(prices: Prices, types: tuple[str, ...]) -> dict[str, str]:
     """Of the dearest of them; costs are not told where one is not in the table."""
-    if not all(name in ON_DEMAND_HOUR for name in types):
+    names = [f"ec2.{name}" for name in types]
+    if not all(name in prices for name in names):
         return {}
-    return {"IMAGES_PRICE_PER_HOUR": str(max(ON_DEMAND_HOUR[name] for name in types))}
+    return {"IMAGES_PRICE_PER_HOUR": str(max(prices[name] for name in names))}

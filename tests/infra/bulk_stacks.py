@@ -25,6 +25,7 @@ from infra.parts.bucket_settings import BucketSettings  # noqa: E402
 from infra.parts.network import Network  # noqa: E402
 from infra.parts.queues import Queues  # noqa: E402
 from infra.parts.schedule import ScheduledReconcile  # noqa: E402
+from infra.stacks.builds import BuildsStack  # noqa: E402
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 TAGS = {"cpu": "batch-x86_64-0123456789abcdef", "gpu": "gpu-x86_64-0123456789abcdef"}
@@ -113,6 +114,15 @@ def settings(config: Config) -> Synthesized:
         BucketEvents(stack, "Events", config=config, bucket_name=bucket, queue=queues.ingest)
     made.notify(bucket, queues.ingest.queue_arn)
     made.allow_origins(bucket, [ORIGIN])
+    return _written(app, folder)
+
+
+@functools.cache
+def builds(config: Config = Config()) -> Synthesized:  # noqa: B008
+    folder = Path(tempfile.mkdtemp(prefix="builds-"))
+    app = App(outdir=str(folder))
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    BuildsStack(app, "ours", config=config, env=Environment(account=ACCOUNT, region=REGION))
     return _written(app, folder)
 
 
