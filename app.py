@@ -12,6 +12,8 @@ from chalicelib import __version__, answers, api, auth, measures
 from chalicelib.answers import Addresses
 from chalicelib.deadletters import Chosen, Discarded
 from chalicelib.errors import IntellisenseError, InvalidRequest, NotFound
+from chalicelib.index.base import ALL
+from chalicelib.index.narrowed import narrowed
 from chalicelib.library import MAX_IDS, ListRequest
 from chalicelib.log import SERVICE
 from chalicelib.records import STATES, Filters, SearchRequest, image_id
@@ -19,6 +21,8 @@ from chalicelib.uploads import ImageUpload, UploadsRequest
 
 if TYPE_CHECKING:
     from chalicelib.deadletters import DeadLetters
+    from chalicelib.index.base import Searched
+    from chalicelib.library import Library
     from chalicelib.records import ImageRecord
     from chalicelib.storage import Bucket
     from chalicelib.wiring import Services
@@ -58,6 +62,16 @@ def services() -> Services:
     return wiring.services()
 
 
+def index() -> Searched:
+    """What the caller may see of the index: with private collections their own images only."""
+    known, caller = services(), auth.current()
+    return narrowed(known.index, auth.visible(caller, known.settings))
+
+
+def library() -> Library:
+    return services().library.over(index())
+
+
 def addresses() -> Addresses:
     return answers.addresses(app.serving(), services().settings)
 
@@ -75,19 +89,7 @@ def post_uploads() -> Response:
         places = services().uploads.places(request, owner=owner, trace=step.header)
     measures.note_uploads(len(places))
     at = addresses()
-    return api.answer(
-        {
-            "uploads": [
-                {
-                    **answers.place_json(place, at),
-                    "expires_at": place.expires_at.isoformat(timespec="seconds"),
-                    "post": place.post,
-                }
-                for place in places
-            ]
-        },
-        201,
-    )
+    return api.answer({"uploads": [answers.upload_json(place, at) for place in places]}, 201)
 
 
 @app.answers("POST", "/images", "upload")
@@ -114,12 +116,10 @@ def get_images() -> dict[str, Any]:
         )
     fields = {"limit": "limit", "cursor": "cursor", **FILTERS}
     request = api.parse_query(ListRequest, api.with_place(query), fields)
-    records, cursor, total = services().library.list(
-        request.model_copy(update={"states": tuple(states)})
-    )
+    records, cursor, total = library().list(request.model_copy(update={"states": tuple(states)}))
     items = images_json(records)
     if copies:
-        for item, counted in zip(items, services().library.counted(records), strict=True):
+        for item, counted in zip(items, library().counted(records), strict=True):
             item["copies"] = {"exact": counted.exact, "near": counted.near}
     return {"items": items, "next_cursor": cursor, "total": total}
 
@@ -130,28 +130,27 @@ def known_images(query: dict[str, str]) -> dict[str, Any]:
     ids = list(dict.fromkeys(query["ids"].split(",")))
     if len(ids) > MAX_IDS:
         raise InvalidRequest(f"Ask for at most {MAX_IDS} ids at a time.", field="ids")
-    records = services().library.get_known(ids)
+    records = library().get_known(ids)
     items = images_json(records)
     return {"items": items, "next_cursor": None, "total": len(items)}
 
 
 @app.answers("GET", "/images/{id}", "read")
 def get_image(id: str) -> dict[str, Any]:
-    return answers.image_json(services().library.get(id), addresses())
+    return answers.image_json(library().get(id), addresses())
 
 
 @app.answers("DELETE", "/images/{id}", "upload", "admin")
 def delete_image(id: str) -> dict[str, Any]:
-    library = services().library
-    record = library.get(id)
+    record = library().get(id)
     auth.check_delete(auth.current(), record.owner)
-    library.delete(record)
+    library().delete(record)
     return {"id": id, "state": "deleted"}
 
 
 @app.answers("GET", "/images/{id}/copies", "read")
 def get_copies(id: str) -> dict[str, Any]:
-    found = services().library.copies(id)
+    found = library().copies(id)
     items = images_json(record for record, _ in found)
     return {
         "items": [
@@ -172,14 +171,16 @@ def get_file(id: str) -> Response:
         raise NotFound("The key does not belong to this image.", field="key")
     name = key.rpartition("/")[2]
     if not key:
-        record = services().library.get(id)
+        record = library().get(id)
         key, name = record.key, record.name
+    elif (part := auth.visible(auth.current(), services().settings)) != ALL:
+        library().check_uploaded(key, by=part.owner or "")
     return redirect_to(bucket, key, save_as=name if download else "")
 
 
 @app.answers("GET", "/images/{id}/thumbnail", "read", cookie=True)
 def get_thumbnail(id: str) -> Response:
-    record = services().library.get(id)
+    record = library().get(id)
     if not record.thumbnail_key:
         raise NotFound("This image has no thumbnail.")
     return redirect_to(services().thumbnails, record.thumbnail_key)
@@ -208,7 +209,7 @@ def post_search() -> dict[str, Any]:
 
 def answer_search(request: SearchRequest) -> dict[str, Any]:
     with services().tracer.step("search") as step:
-        page = services().search.search(request, owner=auth.current().owner)
+        page = services().search.over(index()).search(request, owner=auth.current().owner)
         step.stages_ms = {part: page.timings_ms[part] for part in ("embed", "index")}
     measures.note_search(page)
     return answers.page_json(page, addresses())
@@ -217,10 +218,11 @@ def answer_search(request: SearchRequest) -> dict[str, Any]:
 @app.answers("GET", "/stats", "read")
 def get_stats() -> dict[str, Any]:
     known = services()
-    counts = known.index.counts()
+    visible = index()
+    counts = visible.counts()
     answer: dict[str, Any] = {
         "images": {state: counts[state] for state in STATES if state != "deleted"},
-        "facets": known.index.facets(),
+        "facets": visible.facets(),
         "model": known.search.model(),
     }
     if known.queue:

@@ -122,6 +122,15 @@ def place_json(place: Place | Uploaded, at: Addresses) -> dict[str, Any]:
     }
 
 
+def upload_json(place: Place, at: Addresses) -> dict[str, Any]:
+    """A place to upload to, with the form that S3 takes there."""
+    return {
+        **place_json(place, at),
+        "expires_at": place.expires_at.isoformat(timespec="seconds"),
+        "post": place.post,
+    }
+
+
 def letter_json(letter: Letter) -> dict[str, Any]:
     return {
         "id": letter.id,

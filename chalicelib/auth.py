@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from chalicelib import cookies
 from chalicelib.config import Settings, is_loopback_host
 from chalicelib.errors import ConfigurationError, Forbidden, IntellisenseError, Unauthorized
+from chalicelib.records import Filters
 
 if TYPE_CHECKING:
     from chalicelib.tokens import SigningKeys, Token
@@ -167,6 +168,13 @@ def check_delete(caller: Caller, owner: str) -> None:
         "You did not upload this image; to delete it needs the scope images/admin.",
         code="insufficient_scope",
     )
+
+
+def visible(caller: Caller, settings: Settings) -> Filters:
+    """Which images are there for a caller: with private collections their own; all for admins."""
+    if not settings.private_collections or caller.may("admin"):
+        return Filters()
+    return Filters(owner=caller.owner)
 
 
 _caller: ContextVar[Caller] = ContextVar("caller")

@@ -10,10 +10,10 @@ from pydantic import Field, StringConstraints
 from chalicelib import cursors
 from chalicelib.copies import Copy, Folded, judge
 from chalicelib.errors import NotFound
-from chalicelib.index.base import Index
+from chalicelib.index.base import Searched
 from chalicelib.ingest import Ingest, log_outcome
 from chalicelib.records import Filters, ImageRecord, State, Wire
-from chalicelib.storage import Bucket
+from chalicelib.storage import Bucket, Missing, Unchanged
 
 MAX_IDS = 100
 
@@ -30,10 +30,14 @@ class ListRequest(Wire):
 class Library:
     """What is in the index, record by record."""
 
-    def __init__(self, *, bucket: Bucket, index: Index, ingest: Ingest) -> None:
+    def __init__(self, *, bucket: Bucket, index: Searched, ingest: Ingest) -> None:
         self._bucket = bucket
         self._index = index
         self._ingest = ingest
+
+    def over(self, index: Searched) -> Library:
+        """The same, of what is in `index`."""
+        return Library(bucket=self._bucket, index=index, ingest=self._ingest)
 
     def get(self, id: str) -> ImageRecord:
         """Raises `NotFound` for the unknown, the not yet indexed and the deleted."""
@@ -41,6 +45,13 @@ class Library:
         if found is None or found.record.state == "deleted":
             raise NotFound("No image has this id. A new one has a record once it is indexed.")
         return found.record
+
+    def check_uploaded(self, key: str, *, by: str) -> None:
+        """Raises `NotFound` unless the object at `key` itself says that its owner is `by`; it may
+        have no record yet."""
+        look = self._bucket.look(key, max_bytes=0)
+        if isinstance(look, Missing | Unchanged) or look.info.owner != by:
+            raise NotFound("No image has this key.", field="key")
 
     def get_known(self, ids: list[str]) -> list[ImageRecord]:
         """The records of `ids` that there are, in their order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import threading
@@ -13,7 +14,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib import cursors
 from chalicelib.errors import NotFound
-from chalicelib.index.base import Index
+from chalicelib.index.base import Searched
 from chalicelib.log import SERVICE
 from chalicelib.records import MAX_RANKED, Hit, Page, SearchRequest
 from chalicelib.uploads import decode_base64
@@ -53,7 +54,7 @@ class Search:
     def __init__(
         self,
         *,
-        index: Index,
+        index: Searched,
         encoder: QueryEncoder,
         decoders: DecoderPool,
         log_queries: bool = True,
@@ -64,6 +65,12 @@ class Search:
         self._log_queries = log_queries
         self._texts: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
+
+    def over(self, index: Searched) -> Search:
+        """The same, of what is in `index`; texts are remembered for both."""
+        other = copy.copy(self)
+        other._index = index
+        return other
 
     def search(self, request: SearchRequest, *, owner: str = "") -> Page:
         """One page of the ranked set that `request` asks for.

@@ -45,6 +45,9 @@ class Refused(NamedTuple):
 
 WriteResult = Literal["written", "conflict"] | Refused
 
+ALL = Filters()
+"""Admits everything."""
+
 FACETS: tuple[Facet, ...] = ("collection", "year", "camera", "format")
 
 MAX_FACET_VALUES = 100
@@ -81,18 +84,15 @@ class Summary(NamedTuple):
     thumbnail_key: str
 
 
-class Index(Protocol):
-    """Records and vectors of one model. Safe to use from several threads and processes.
+class Searched(Protocol):
+    """What an index is asked by those who only look. Safe to use from several threads and
+    processes.
 
-    `read`, `vector` and `write` know every write that was answered. `search`, `copies`,
-    `list`, `counts` and `facets` may lag behind by as much as the store says (OpenSearch: its
-    refresh interval), but the records they give are those of images that `read` knows as "ready".
-    Every method raises `IndexUnavailable` when the store does not answer.
+    `read` and `vector` know every write that was answered. `search`, `copies`, `list`, `counts`
+    and `facets` may lag behind by as much as the store says (OpenSearch: its refresh interval),
+    but the records they give are those of images that `read` knows as "ready". Every method raises
+    `IndexUnavailable` when the store does not answer.
     """
-
-    def ensure(self) -> None:
-        """Make the store ready; harmless when it is. Raises `ConfigurationError` when what is
-        there was made for another vector size."""
 
     def read(self, ids: Sequence[str]) -> dict[str, Versioned]:
         """The records of `ids` as last written (never stale), tombstones included; the unknown
@@ -100,13 +100,6 @@ class Index(Protocol):
 
     def vector(self, id: str) -> NDArray[np.float32] | None:
         """The stored vector, float32 [D], or None where there is none."""
-
-    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Each write by itself, in order of `writes`. A record has a vector exactly when it is
-        "ready", and the vector must be finite, of unit length and of this index's size, else
-        `InvalidRequest` is raised before anything is written.
-
-        Where `IndexUnavailable` is raised, some may have been written and some not."""
 
     def search(
         self,
@@ -131,9 +124,9 @@ class Index(Protocol):
         is no item of its own but counted behind it. Each hit then says what is behind it, and
         `after` names a place in the folded set."""
 
-    def copies(self, of: Sequence[ImageRecord]) -> list[list[Copy]]:
-        """For each record the other "ready" images that are copies of it, as
-        `chalicelib.copies.first_copies` orders and cuts them. May lag as searches do."""
+    def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
+        """For each record the other "ready" images that are copies of it and that `filters` admit,
+        as `chalicelib.copies.first_copies` orders and cuts them. May lag as searches do."""
 
     def list(
         self,
@@ -147,11 +140,26 @@ class Index(Protocol):
         id; `after` starts behind that (`uploaded_at`, id). `total` counts all that match.
         Records come without vectors."""
 
-    def counts(self) -> dict[State, int]:
-        """How many records are in each state; every state is present."""
+    def counts(self, filters: Filters = ALL) -> dict[State, int]:
+        """How many records that `filters` admit are in each state; every state is present."""
 
-    def facets(self) -> Facets:
-        """Counted over all "ready" images."""
+    def facets(self, filters: Filters = ALL) -> Facets:
+        """Counted over all "ready" images that `filters` admit."""
+
+
+class Index(Searched, Protocol):
+    """Records and vectors of one model. `write` too knows every write that was answered."""
+
+    def ensure(self) -> None:
+        """Make the store ready; harmless when it is. Raises `ConfigurationError` when what is
+        there was made for another vector size."""
+
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """Each write by itself, in order of `writes`. A record has a vector exactly when it is
+        "ready", and the vector must be finite, of unit length and of this index's size, else
+        `InvalidRequest` is raised before anything is written.
+
+        Where `IndexUnavailable` is raised, some may have been written and some not."""
 
     def scan(self, shard: Shard = WHOLE) -> Iterator[Summary]:
         """Every record whose id `shard` holds, once, tombstones included, in no promised order,

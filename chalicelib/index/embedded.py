@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from chalicelib.copies import Collapse, Copy
 from chalicelib.index import sql
 from chalicelib.index.base import (
+    ALL,
     Facets,
     Listing,
     RankedSet,
@@ -144,23 +145,30 @@ class EmbeddedIndex:
         ]
         return RankedSet(hits, total, counts)
 
-    def copies(self, of: Sequence[ImageRecord]) -> list[list[Copy]]:
+    def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
         with self._database.reading() as db:
             snapshot = self._vectors.snapshot(db)
-        return [copies_of(snapshot, record) for record in of]
+            taking = self._taking(db, snapshot, filters, None)
+        return [copies_of(snapshot, record, taking) for record in of]
 
-    def counts(self) -> dict[State, int]:
+    def counts(self, filters: Filters = ALL) -> dict[State, int]:
+        conditions, values = sql.where(filters)
+        matching = f"state IN ({sql.marks(len(STATES))}){conditions}"
+        query = f"SELECT state, count(*) FROM images WHERE {matching} GROUP BY state"
         with self._database.reading() as db:
-            found = dict(db.execute("SELECT state, count(*) FROM images GROUP BY state"))
+            found = dict(db.execute(query, [*STATES, *values]))
         return {state: found.get(state, 0) for state in STATES}
 
-    def facets(self) -> Facets:
+    def facets(self, filters: Filters = ALL) -> Facets:
+        conditions, values = sql.where(filters)
+        asked = sql.ALIKE.format(f"state = 'ready'{conditions}")
         with self._database.reading() as db:
+            if conditions:
+                return counted(map(Alike._make, db.execute(asked, values)))
             (seq,) = db.execute("SELECT seq FROM meta").fetchone()
             known = self._facets
             if known is None or known[0] != seq:
-                groups = db.execute(sql.ALIKE.format("state = 'ready'"))
-                known = self._facets = (seq, counted(map(Alike._make, groups)))
+                known = self._facets = (seq, counted(map(Alike._make, db.execute(asked))))
         return {facet: dict(values) for facet, values in known[1].items()}
 
     def scan(self, shard: Shard = WHOLE) -> Iterator[Summary]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chalicelib.copies import Collapse, Copy, Folded, first_copies
 from chalicelib.index.folding import alike, fold, folded, signature
 from chalicelib.index.ranking import Scored
@@ -22,12 +25,14 @@ def folded_set(
     return [best[stack.place] for stack in stacks], behind
 
 
-def copies_of(snapshot: Snapshot, record: ImageRecord) -> list[Copy]:
-    """Every image of `snapshot` is looked at."""
+def copies_of(
+    snapshot: Snapshot, record: ImageRecord, taking: NDArray[np.bool_] | None
+) -> list[Copy]:
+    """Every image of `snapshot` is looked at that takes part: bool [size], None for all."""
     own = signature(record.sha256, record.perceptual_hash)
     others = (
         Copy(snapshot.ids[slot], kind, apart)
         for slot, kind, apart in alike(own, snapshot.signatures)
-        if snapshot.alive is None or snapshot.alive[slot]
+        if taking is None or taking[slot]
     )
     return first_copies([copy for copy in others if copy.id != record.id])

@@ -17,6 +17,7 @@ from chalicelib.copies import (
     judge,
 )
 from chalicelib.index.base import (
+    ALL,
     Facets,
     Listing,
     RankedSet,
@@ -117,16 +118,16 @@ class MemoryIndex:
             _facets(hit.record for hit in hits) if facets else None,
         )
 
-    def copies(self, of: Sequence[ImageRecord]) -> list[list[Copy]]:
-        ready = [h.record for h in self._everything() if h.record.state == "ready"]
+    def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
+        ready = [record for record in self._admitted(filters) if record.state == "ready"]
         return [copies_among(one, ((r.id, r) for r in ready if r.id != one.id)) for one in of]
 
-    def counts(self) -> dict[State, int]:
-        states = [held.record.state for held in self._everything()]
+    def counts(self, filters: Filters = ALL) -> dict[State, int]:
+        states = [record.state for record in self._admitted(filters)]
         return {state: states.count(state) for state in STATES}
 
-    def facets(self) -> Facets:
-        return _facets(h.record for h in self._everything() if h.record.state == "ready")
+    def facets(self, filters: Filters = ALL) -> Facets:
+        return _facets(record for record in self._admitted(filters) if record.state == "ready")
 
     def scan(self, shard: Shard = WHOLE) -> Iterator[Summary]:
         for held in self._everything():
@@ -147,6 +148,9 @@ class MemoryIndex:
     def _everything(self) -> list[_Held]:
         with self._lock:
             return list(self._held.values())
+
+    def _admitted(self, filters: Filters) -> Iterator[ImageRecord]:
+        return (h.record for h in self._everything() if filters.admits(h.record))
 
     def list(
         self,

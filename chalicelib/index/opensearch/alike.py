@@ -12,8 +12,9 @@ MOST_LOOKED_AT = 1000
 """Candidates of one image, the likeliest first."""
 
 
-def candidates(record: ImageRecord) -> dict[str, Any] | None:
-    """The body of a search for all that may be copies of `record`; None where nothing can be."""
+def candidates(record: ImageRecord, admitted: dict[str, Any]) -> dict[str, Any] | None:
+    """The body of a search for all that may be copies of `record`, among what the query `admitted`
+    finds; None where nothing can be."""
     ways = []
     if found := bands(record.perceptual_hash):
         parts = [_scored({"term": {"bands": band}}, 1) for band in found]
@@ -25,7 +26,7 @@ def candidates(record: ImageRecord) -> dict[str, Any] | None:
     return {
         "query": {
             "bool": {
-                "filter": [{"term": {"state": "ready"}}],
+                "filter": [admitted],
                 "must_not": [{"term": {"id": record.id}}],
                 "should": ways,
                 "minimum_should_match": 1,

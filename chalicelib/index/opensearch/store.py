@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.copies import Collapse, Copy, copies_among
 from chalicelib.index.base import (
+    ALL,
     FACETS,
     MAX_FACET_VALUES,
     Facets,
@@ -140,7 +141,7 @@ class OpenSearchIndex:
 
     def purge(self, deleted_before: datetime) -> int:
         old = {"range": {"indexed": {"lt": micros(deleted_before)}}}
-        query = with_states(Filters(), ["deleted"], old)
+        query = with_states(ALL, ["deleted"], old)
         went = 0
         for hits in self._ask.walk(query, MANY, seq_no_primary_term=True, _source=False):
             actions = [encode({"delete": _condition(hit)}) + b"\n" for hit in hits]
@@ -202,8 +203,9 @@ class OpenSearchIndex:
             ]
         return hits
 
-    def copies(self, of: Sequence[ImageRecord]) -> list[list[Copy]]:
-        asked = [candidates(record) for record in of]
+    def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
+        admitted = with_states(filters, ["ready"])
+        asked = [candidates(record, admitted) for record in of]
         bodies = [body for body in asked if body is not None]
         answers = iter(self._ask.searches(bodies, patience_s=SEARCH_PATIENCE_S))
         return [
@@ -240,20 +242,21 @@ class OpenSearchIndex:
                 return Listing(records, total)
             body["search_after"] = found["hits"][-1]["sort"]
 
-    def counts(self) -> dict[State, int]:
+    def counts(self, filters: Filters = ALL) -> dict[State, int]:
         states = {"terms": {"field": "state", "size": len(STATES)}}
-        found = self._ask.aggregate({"match_all": {}}, {"states": states})["states"]
+        query = filter_query(filters) or {"match_all": {}}
+        found = self._ask.aggregate(query, {"states": states})["states"]
         counted = {bucket["key"]: bucket["doc_count"] for bucket in found["buckets"]}
         return {state: counted.get(state, 0) for state in STATES}
 
-    def facets(self) -> Facets:
+    def facets(self, filters: Filters = ALL) -> Facets:
         order = [{"_count": "desc"}, {"_key": "asc"}]
         values: dict[str, Any] = {
             name: {"terms": {"field": name, "size": MAX_FACET_VALUES, "order": order}}
             for name in FACETS
         }
         values["camera"]["terms"]["exclude"] = [""]
-        found = self._ask.aggregate(with_states(Filters(), ["ready"]), values)
+        found = self._ask.aggregate(with_states(filters, ["ready"]), values)
         return {
             name: {str(b["key"]): b["doc_count"] for b in found[name]["buckets"]} for name in FACETS
         }
