@@ -20,6 +20,8 @@ def shared(config: Config, data: DataStack) -> dict[str, str]:
         "IMAGES_OPENSEARCH_URL": data.domain.endpoint,
         "IMAGES_OPENSEARCH_AUTH": "iam",
         "IMAGES_OPENSEARCH_COMPRESSION": config.opensearch_compression,
+        "IMAGES_METRICS": config.name,
+        "IMAGES_TRACES": "true" if config.traces else "false",
     }
 
 

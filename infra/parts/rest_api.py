@@ -151,6 +151,8 @@ class RestApi(Construct):
             "ThrottlingBurstLimit": config.burst,
         }
         for name, value in {
+            # Metrics are by this name, and another deployment has its own.
+            "DefinitionBody.info.title": config.name,
             "MethodSettings": [throttled],
             "TracingEnabled": config.traces,
             "EndpointConfiguration": {"Type": "REGIONAL"},

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput, Fn, Stack
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
@@ -17,6 +17,8 @@ from infra.parts.bucket_settings import BucketSettings
 from infra.parts.cookie_key import CookieKey
 from infra.parts.environment import cookie_key
 from infra.parts.functions import Functions
+from infra.parts.measured import Watched
+from infra.parts.monitoring import Monitoring
 from infra.parts.rest_api import STAGE, RestApi
 from infra.parts.rights import Rights
 from infra.parts.schedule import ScheduledReconcile
@@ -83,6 +85,7 @@ class ServiceStack(Stack):
             self.settings.notify(config.bucket, data.queues.ingest.queue_arn)
         if data.sign_in and self.cookies:
             self._add_page(data.sign_in, self.cookies)
+        self._watch()
 
     def _add_bulk_work(
         self,
@@ -133,3 +136,41 @@ class ServiceStack(Stack):
         CfnOutput(self, "PageUrl", value=self.site.url)
         CfnOutput(self, "DistributionId", value=self.site.distribution.distribution_id)
         CfnOutput(self, "UserPoolClientId", value=client.user_pool_client_id)
+
+    def _watch(self) -> None:
+        config, data, functions = self._config, self._data, self.functions
+        watched = Watched(
+            namespace=config.name,
+            queue=data.queues.ingest.queue_name,
+            dead_letters=data.queues.dead_letters.queue_name,
+            functions={
+                "embedder": functions.embedder.function_name,
+                "search": functions.search.function_name,
+                "api": Fn.ref(self.api.function.logical_id),
+            },
+            memory_mb={
+                "embedder": config.embedder_memory,
+                "search": config.search_memory,
+                "api": config.api_memory,
+            },
+            api=config.name,
+            stage=STAGE,
+            domain=data.domain.name,
+            photos=data.buckets.photos_name,
+        )
+        groups = [
+            functions.embedder.log_group,
+            functions.search.log_group,
+            self.api.log,
+            self.bulk.log_group,
+        ]
+        kinds = [self.bulk.cpu, self.bulk.gpu]
+        self.monitoring = Monitoring(
+            self,
+            "Monitoring",
+            config=config,
+            watched=watched,
+            log_groups=[group.log_group_name for group in groups],
+            job_queues=[work.queue.job_queue_arn for work in kinds if work],
+        )
+        CfnOutput(self, "AlarmsTopic", value=self.monitoring.topic.topic_arn)

@@ -16,6 +16,7 @@ ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 
 NAMES = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::CodeBuild::Project": "Name",
     "AWS::ECR::Repository": "RepositoryName",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
@@ -37,6 +38,7 @@ ARNS = {
     "AWS::Batch::JobDefinition": "arn:aws:batch:{region}:{account}:job-definition/{name}:1",
     "AWS::Batch::JobQueue": "arn:aws:batch:{region}:{account}:job-queue/{name}",
     "AWS::CloudFront::Function": "arn:aws:cloudfront::{account}:function/{name}",
+    "AWS::CloudWatch::Alarm": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
     "AWS::CodeBuild::Project": "arn:aws:codebuild:{region}:{account}:project/{name}",
     "AWS::Cognito::UserPool": "arn:aws:cognito-idp:{region}:{account}:userpool/{name}",
     "AWS::ECR::Repository": "arn:aws:ecr:{region}:{account}:repository/{name}",

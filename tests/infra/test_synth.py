@@ -27,7 +27,9 @@ CHOICES = {
     ),
     "a VPC and two nodes": Config(vpc=True, opensearch_nodes=2, architecture="arm64"),
     "kept warm, versioned, without GPU": Config(search_provisioned=2, versioned=True, gpu=False),
-    "each person for themselves": Config(private_collections=True, email="a@example.org"),
+    "each person for themselves": Config(
+        private_collections=True, email="a@example.org", budget=20
+    ),
 }
 
 
