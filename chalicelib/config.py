@@ -172,9 +172,10 @@ def _check_auth(settings: Settings, *, in_lambda: bool) -> None:
             "IMAGES_PRIVATE_COLLECTIONS needs IMAGES_AUTH=cognito: "
             "only tokens tell one person from another."
         )
-    if bool(settings.cookie_key_id) != bool(settings.cookie_key_parameter):
+    # The other way round is as it should be: search says where thumbnails are, and signs nothing.
+    if settings.cookie_key_parameter and not settings.cookie_key_id:
         raise ConfigurationError(
-            "Set IMAGES_COOKIE_KEY_ID and IMAGES_COOKIE_KEY_PARAMETER, or neither."
+            "IMAGES_COOKIE_KEY_PARAMETER needs IMAGES_COOKIE_KEY_ID beside it."
         )
 
 

@@ -139,8 +139,8 @@ ERRORS: dict[str, tuple[dict[str, str], str]] = {
         "only tokens tell one person from another.",
     ),
     "half a key for cookies": (
-        {"IMAGES_COOKIE_KEY_ID": "K2JCJMDEHXQW5F"},
-        "Set IMAGES_COOKIE_KEY_ID and IMAGES_COOKIE_KEY_PARAMETER, or neither.",
+        {"IMAGES_COOKIE_KEY_PARAMETER": "/n/cookie-key"},
+        "IMAGES_COOKIE_KEY_PARAMETER needs IMAGES_COOKIE_KEY_ID beside it.",
     ),
 }
 
