@@ -66,7 +66,8 @@ class Buckets(Construct):
         self.photos_name = config.bucket or name_of(config, "photos")
         self.thumbnails_name = name_of(config, "thumbnails")
         self.site_name = name_of(config, "site") if with_page(config) else ""
-        let_bucket_send(ingest, self.photos_name)
+        if config.events == "sqs":
+            let_bucket_send(ingest, self.photos_name)
         if not config.bucket:
             self._make_photos(config, ingest)
         for name, what in ((self.thumbnails_name, "Thumbnails"), (self.site_name, "Site")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from aws_cdk import Aws, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -13,17 +13,37 @@ from infra.config import Config
 from infra.nag import explain
 from infra.parts.network import Network
 
-READS = ("es:ESHttpGet", "es:ESHttpPost", "es:ESHttpHead")
-"""A search is a POST; so is a bulk write: OpenSearch's own paths are not in IAM's reach."""
+OURS = "images-*"
+"""The names of our indexes (chalicelib/index/naming.py); a domain may hold others' too."""
 
-METHODS: Mapping[str, Sequence[str]] = {
-    "api": READS,
-    "search": READS,
-    "embedder": (*READS, "es:ESHttpPut"),
-    "batch": (*READS, "es:ESHttpPut", "es:ESHttpDelete"),
+OPENED = {
+    "es:ESHttpGet": (f"{OURS}/_mapping", f"_cluster/health/{OURS}"),
+    "es:ESHttpPut": (OURS,),
 }
-"""What each role may send: indexes are made (PUT) by what writes them, and dropped (DELETE) by bulk
-work alone."""
+"""Whoever comes first makes the index, and whoever uses it marks it as used, by PUT."""
+
+READ, FOUND, ALIKE = f"{OURS}/_mget", f"{OURS}/_search", f"{OURS}/_msearch"
+WRITTEN, COUNTED, SHOWN = f"{OURS}/_bulk", f"{OURS}/_count", f"{OURS}/_refresh"
+
+REQUESTS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "api": {**OPENED, "es:ESHttpPost": (READ, FOUND, ALIKE, WRITTEN)},
+    "search": {**OPENED, "es:ESHttpPost": (READ, FOUND)},
+    "embedder": {**OPENED, "es:ESHttpPost": (READ, WRITTEN)},
+    "batch": {
+        "es:ESHttpGet": (*OPENED["es:ESHttpGet"], f"_cat/indices/{OURS}"),
+        "es:ESHttpPut": OPENED["es:ESHttpPut"],
+        "es:ESHttpPost": (READ, FOUND, WRITTEN, COUNTED, SHOWN),
+        "es:ESHttpDelete": (OURS,),
+    },
+}
+"""What each role may send, by path below the domain: a search is a POST, as a bulk write is
+(https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html)."""
+
+
+def requests_of(role: str, domain_arn: str) -> Iterator[tuple[str, list[str]]]:
+    """(action, resources), for each action that the role may use."""
+    for action, paths in REQUESTS[role].items():
+        yield action, [f"{domain_arn}/{path}" for path in paths]
 
 
 class Domain(Construct):
@@ -110,10 +130,11 @@ class Domain(Construct):
         return [
             iam.PolicyStatement(
                 principals=[iam.ArnPrincipal(roles[name].role_arn)],
-                actions=list(actions),
-                resources=[f"{self.arn}/*"],
+                actions=[action],
+                resources=resources,
             )
-            for name, actions in METHODS.items()
+            for name in REQUESTS
+            for action, resources in requests_of(name, self.arn)
         ]
 
 

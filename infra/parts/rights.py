@@ -14,7 +14,7 @@ from constructs import Construct
 from infra.config import Config
 from infra.nag import explain_resource
 from infra.parts.buckets import arn_of
-from infra.parts.domain import METHODS
+from infra.parts.domain import requests_of
 from infra.stacks.data import DataStack
 
 EVERYTHING_BELOW = (
@@ -67,7 +67,7 @@ class Rights(Construct):
                 given += self._of_every_function()
             # An inline policy would be a part of the other stack.
             policy = iam.ManagedPolicy(self, name.title(), statements=given, roles=[role])
-            for resource in {r for s in given for r in s.resources if r.endswith("*")}:
+            for resource in {r for s in given for r in s.resources if "*" in r}:
                 explain_resource(policy, resource, EVERYTHING_BELOW[resource == "*"])
 
     def _objects(self, *actions: str) -> list[iam.PolicyStatement]:
@@ -129,7 +129,8 @@ class Rights(Construct):
         return [_allow(["ssm:GetParameter"], f"arn:{Aws.PARTITION}:ssm:{where}")]
 
     def _index(self, name: str) -> list[iam.PolicyStatement]:
-        return [_allow(METHODS[name], f"{self._data.domain.arn}/*")]
+        sent = requests_of(name, self._data.domain.arn)
+        return [_allow([action], *resources) for action, resources in sent]
 
     def _of_every_function(self) -> list[iam.PolicyStatement]:
         given = []

@@ -60,7 +60,7 @@ class Request:
     @property
     def keys(self) -> dict[str, str]:
         """By lower-case name, as IAM compares them."""
-        given = {"aws:SecureTransport": "true", **self.context}
+        given = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3", **self.context}
         if self.caller.startswith("arn:"):
             given |= {
                 "aws:PrincipalArn": self.caller,
@@ -118,7 +118,8 @@ def _conditions(given: Mapping[str, Any], place: str) -> Iterator[Condition]:
         if operator not in OPERATORS:
             raise Unsupported(f"{place}: condition {operator}")
         for key, values in keys.items():
-            texts = [str(values).lower()] if isinstance(values, bool) else values
+            plain = isinstance(values, bool | int | float)
+            texts = [str(values).lower()] if plain else values
             yield Condition(operator, key.lower(), _texts(texts, place))
 
 
@@ -148,12 +149,17 @@ def _same_truth(value: str, given: str) -> bool:
     return value.lower() == given.lower()
 
 
+def _below(value: str, given: str) -> bool:
+    return float(given) < float(value)
+
+
 OPERATORS = {
     "StringEquals": _is,
     "StringLike": like,
     "ArnEquals": arn_like,
     "ArnLike": arn_like,
     "Bool": _same_truth,
+    "NumericLessThan": _below,
 }
 """All of them false where the request lacks the key; one value that matches is enough
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html)."""
@@ -177,10 +183,10 @@ def applies(statement: Statement, request: Request) -> bool:
 
 
 def named(statement: Statement, caller: str) -> bool:
-    """Whether the statement of a resource's policy names this caller itself, or everybody."""
+    """Whether the statement of a resource's policy names this caller itself, or everybody, which
+    services are too."""
     kind = "AWS" if caller.startswith("arn:") else "Service"
-    names = [name for k, name in statement.principals or () if k == kind]
-    return caller in names or ("*" in names and kind == "AWS")
+    return bool({(kind, caller), ("AWS", "*")} & set(statement.principals or ()))
 
 
 def _names_account(statement: Statement, caller: str) -> bool:

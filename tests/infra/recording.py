@@ -12,7 +12,7 @@ for OpenSearch https://docs.aws.amazon.com/opensearch-service/latest/developergu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +32,8 @@ class Call:
     service: str
     operation: str
     parameters: Mapping[str, str]
+    signed: bool = False
+    """An address was signed for it, and somebody else may make the call."""
 
     def __str__(self) -> str:
         return f"{self.function}: {self.service} {self.operation} {dict(self.parameters)}"
@@ -79,28 +81,28 @@ class Unlisted(Exception):
     """A call that the table does not have: add it, from AWS's own page."""
 
 
-def need(call: Call, *, account: str, region: str, domain: str) -> Need:
-    """The right that `call` takes. `domain`: ARN of the domain that this function speaks to."""
+def needs(call: Call, *, account: str, region: str, domain: str, photos: str) -> list[Need]:
+    """The rights that `call` takes. `domain`: ARN of the domain that this function speaks to;
+    `photos`: that of the bucket in which a key may not be there, and that must be told."""
     given = call.parameters
     match call.service:
         case "s3" if not MORE_OF_OBJECTS & set(given):
             bucket = f"arn:aws:s3:::{given['Bucket']}"
             if call.operation in IN_BUCKET:
-                return Need(f"s3:{IN_BUCKET[call.operation]}", bucket)
+                return [Need(f"s3:{IN_BUCKET[call.operation]}", bucket)]
             if call.operation in OF_OBJECT:
-                return Need(f"s3:{OF_OBJECT[call.operation]}", f"{bucket}/{given['Key']}")
+                action = f"s3:{OF_OBJECT[call.operation]}"
+                asks = action == "s3:GetObject" and bucket == photos and not call.signed
+                listing = [Need("s3:ListBucket", bucket)] if asks else []
+                return [Need(action, f"{bucket}/{given['Key']}"), *listing]
         case "sqs" if call.operation in OF_QUEUE:
             owner, name = urlsplit(given["QueueUrl"]).path.strip("/").split("/")
             queue = f"arn:aws:sqs:{region}:{owner}:{name}"
-            return Need(f"sqs:{OF_QUEUE[call.operation]}", queue)
+            return [Need(f"sqs:{OF_QUEUE[call.operation]}", queue)]
         case "ssm" if call.operation == "GetParameter":
             name = given["Name"].strip("/")
-            return Need("ssm:GetParameter", f"arn:aws:ssm:{region}:{account}:parameter/{name}")
+            return [Need("ssm:GetParameter", f"arn:aws:ssm:{region}:{account}:parameter/{name}")]
         case "es" if call.operation in HTTP:
             path = given["path"].split("?")[0].lstrip("/")
-            return Need(HTTP[call.operation], f"{domain}/{path}")
+            return [Need(HTTP[call.operation], f"{domain}/{path}")]
     raise Unlisted(str(call))
-
-
-def functions_of(calls: Iterable[Call]) -> set[str]:
-    return {call.function for call in calls}

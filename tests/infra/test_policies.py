@@ -130,11 +130,12 @@ def test_conditions_must_all_hold_and_one_of_the_values_is_enough() -> None:
     assert not allowed([], [send], **asked, aws__SourceArn=BUCKET)
 
 
-def test_a_service_is_let_in_by_its_own_name_only() -> None:
+def test_a_service_is_let_in_by_its_own_name_and_shut_out_with_everybody() -> None:
     send = statement(Principal={"Service": "s3.amazonaws.com"})
     assert allowed([], [send], caller="s3.amazonaws.com")
     assert not allowed([], [send], caller="sns.amazonaws.com")
-    assert not allowed([], [statement(Principal="*")], caller="s3.amazonaws.com")
+    everybody = statement("Deny", Principal={"AWS": "*"})
+    assert not allowed([], [send, everybody], caller="s3.amazonaws.com")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,8 @@ def test_a_service_is_let_in_by_its_own_name_only() -> None:
         ("StringLike", "a?", "abc", False),
         ("ArnEquals", "arn:aws:s3:::*", "arn:aws:s3:::photos", True),
         ("Bool", "TRUE", "true", True),
+        ("NumericLessThan", "1.2", "1.1", True),
+        ("NumericLessThan", "1.2", "1.20", False),
     ],
 )
 def test_each_operator_compares_as_its_page_says(
@@ -162,7 +165,7 @@ def test_each_operator_compares_as_its_page_says(
         {"NotAction": "s3:GetObject"},
         {"NotResource": "*"},
         {"Principal": "*"},
-        {"Condition": {"NumericLessThan": {"s3:max-keys": "10"}}},
+        {"Condition": {"NumericGreaterThan": {"s3:max-keys": "10"}}},
         {"Condition": {"StringEqualsIfExists": {"aws:SourceVpc": "x"}}},
         {"Condition": {"ForAnyValue:StringEquals": {"aws:TagKeys": "x"}}},
         {"Resource": "arn:aws:s3:::photos/${aws:username}/*"},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.recording import Call, Need, Unlisted, need, recorded, variables
+from tests.infra.recording import Call, Need, Unlisted, needs, recorded, variables
 
 DOMAIN = "arn:aws:es:eu-west-1:123456789012:domain/index"
 
@@ -44,8 +44,8 @@ def test_calls_signatures_and_requests_are_written_down_by_a_process_that_knows_
     program = PROGRAM.replace("PORT", endpoint.rpartition(":")[2])
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
     assert recorded(tmp_path) == [
-        Call("api", "s3", "GetObject", {"Bucket": "photos", "Key": "a b"}),
-        Call("api", "s3", "PutObject", {"Bucket": "photos", "Key": "new"}),
+        Call("api", "s3", "GetObject", {"Bucket": "photos", "Key": "a b"}, signed=True),
+        Call("api", "s3", "PutObject", {"Bucket": "photos", "Key": "new"}, signed=True),
         Call("api", "s3", "CreateBucket", {"Bucket": "photos"}),
         Call("api", "s3", "PutObject", {"Bucket": "photos", "Key": "k"}),
         Call("api", "s3", "ListObjectsV2", {"Bucket": "photos", "Prefix": "k"}),
@@ -53,9 +53,14 @@ def test_calls_signatures_and_requests_are_written_down_by_a_process_that_knows_
     ]
 
 
+def all_needed(call: Call) -> list[Need]:
+    here = {"account": "123456789012", "region": "eu-west-1"}
+    return needs(call, **here, domain=DOMAIN, photos="arn:aws:s3:::photos")
+
+
 def needed(service: str, operation: str, **parameters: str) -> Need:
-    call = Call("api", service, operation, parameters)
-    return need(call, account="123456789012", region="eu-west-1", domain=DOMAIN)
+    (one,) = all_needed(Call("api", service, operation, parameters))
+    return one
 
 
 def test_each_call_takes_the_right_that_aws_names() -> None:
@@ -77,6 +82,15 @@ def test_each_call_takes_the_right_that_aws_names() -> None:
         "es:ESHttpPost",
         f"{DOMAIN}/images/_search",
     )
+
+
+def test_who_must_know_that_a_photo_is_gone_may_list_the_bucket() -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
+    where = {"Bucket": "photos", "Key": "k"}
+    read = Need("s3:GetObject", "arn:aws:s3:::photos/k")
+    listing = Need("s3:ListBucket", "arn:aws:s3:::photos")
+    assert all_needed(Call("api", "s3", "GetObject", where)) == [read, listing]
+    assert all_needed(Call("api", "s3", "GetObject", where, signed=True)) == [read]
 
 
 def test_a_call_that_the_table_does_not_have_is_said() -> None:

@@ -21,10 +21,11 @@ FOLDER = os.environ.get("RECORD_CALLS_TO", "")
 FUNCTION = os.environ.get("RECORD_CALLS_AS", "")
 
 
-def note(service: str, operation: str, parameters: dict[str, Any]) -> None:
+def note(service: str, operation: str, parameters: dict[str, Any], *, signed: bool = False) -> None:
     """Keeps the parameters that are texts: they name what is asked for."""
     texts = {name: value for name, value in parameters.items() if isinstance(value, str)}
-    row = {"function": FUNCTION, "service": service, "operation": operation, "parameters": texts}
+    row: dict[str, Any] = {"function": FUNCTION, "service": service, "operation": operation}
+    row |= {"parameters": texts, "signed": signed}
     line = (json.dumps(row) + "\n").encode()
     file = os.open(f"{FOLDER}/{os.getpid()}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
@@ -52,11 +53,11 @@ def signatures(module: ModuleType) -> None:
         self: Any, ClientMethod: str, Params: dict[str, Any] | None = None, **given: Any
     ) -> Any:
         operation = self._PY_TO_OP_NAME[ClientMethod]
-        note(self.meta.service_model.service_name, operation, Params or {})
+        note(self.meta.service_model.service_name, operation, Params or {}, signed=True)
         return url(self, ClientMethod, Params, **given)
 
     def noted_post(self: Any, Bucket: str, Key: str, **given: Any) -> Any:
-        note("s3", "PutObject", {"Bucket": Bucket, "Key": Key})
+        note("s3", "PutObject", {"Bucket": Bucket, "Key": Key}, signed=True)
         return post(self, Bucket, Key, **given)
 
     module.generate_presigned_url = noted_url  # type: ignore[attr-defined]
