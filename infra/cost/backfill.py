@@ -48,7 +48,8 @@ def _ways(
     )
     name = f"Fargate, {config.batch_vcpus} processors"
     yield Way(name, hours, hours * rate + storage)
-    yield Way(f"{name}, spot", hours, hours * rate * measured["spot.fargate"] + storage)
+    if config.architecture == "x86_64":  # there is no spot on ARM
+        yield Way(f"{name}, spot", hours, hours * rate * measured["spot.fargate"] + storage)
     if config.gpu:
         instance = next((g for g in config.gpu_instances if f"ec2.{g}" in prices), "")
         if instance:

@@ -14,7 +14,7 @@ HOURS = 730
 
 GB = 1e9
 PLAIN = "x86_64"
-"""What the API's function runs on."""
+"""What the API's function runs on, whatever the containers do."""
 
 PHOTOS = "photos themselves"
 """The part that is paid for with or without a search over it."""
@@ -156,6 +156,7 @@ class Month:
         yield self._line(part, "metrics", metrics, "cloudwatch.metric")
         yield self._line(part, "alarms", figures["alarms"], "cloudwatch.alarm")
         yield self._line(part, "dashboard", figures["dashboards"], "cloudwatch.dashboard")
+        yield self._line(part, "key of the alarms' topic", figures["keys"], "kms.key")
         if self.config.traces:
             traces = (calls + batches) * figures["traces.share"]
             yield self._line(part, "traces", traces, "xray.trace")
@@ -173,14 +174,20 @@ class Month:
             runs = HOURS / config.reconcile_hours
             seconds = figures["reconcile.start_seconds"]
             seconds += images / figures["reconcile.images_a_second"]
-            hours = runs * seconds / 3600
-            yield self._line(part, "reconcile", hours * figures["reconcile.vcpus"], "fargate.vcpu")
-            yield self._line(
-                part, "its memory", hours * figures["reconcile.memory"], "fargate.memory"
-            )
+            hours = runs * seconds / 3600 * self._share_of_spot()
+            processors = hours * figures["reconcile.vcpus"]
+            yield self._line(part, "reconcile", processors, "fargate.vcpu")
+            memory = hours * figures["reconcile.memory"]
+            yield self._line(part, "its memory", memory, "fargate.memory")
             # A listing has 1,000 keys; photos and thumbnails are listed.
             yield self._line(part, "its listings", runs * 2 * images / 1000, "s3.put")
         if config.vpc:
             yield self._line(part, "NAT", HOURS, "nat.hour")
         photos = images * use.of(figures, "photo_bytes") / GB
         yield self._line(PHOTOS, "S3", photos, "s3.storage")
+
+    def _share_of_spot(self) -> float:
+        """Of the price on demand that scheduled jobs pay; there is no spot on ARM
+        (https://docs.aws.amazon.com/batch/latest/APIReference/API_RuntimePlatform.html)."""
+        spot = self.config.batch_spot and self.config.architecture == PLAIN
+        return self.measured["spot.fargate"] if spot else 1.0
