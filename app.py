@@ -290,24 +290,10 @@ def delete_session() -> Response:
 
 @app.answers("GET", "/health")
 def get_health() -> Response:
-    checks = {}
-    known = services()
-    parts: dict[str, Callable[[], object]] = {
-        "bucket": known.bucket.check,
-        "index": known.index.counts,
-    }
-    if known.queue:
-        parts["queue"] = known.queue.depth
-    for name, check in parts.items():
-        try:
-            check()
-            checks[name] = "ok"
-        except IntellisenseError as error:
-            checks[name] = error.message
-    well = all(said == "ok" for said in checks.values())
-    body: dict[str, Any] = {"status": "ok" if well else "failing"}
-    if not well:
-        logger.warning("health", checks=checks)
+    """Strangers learn whether all is well, admins what is not."""
+    health = services().health
+    body: dict[str, Any] = {}
     if auth.current().may("admin"):
-        body |= {"version": __version__, "checks": checks}
-    return api.answer(body, 200 if well else 503)
+        body = {"version": __version__, "checks": health.look()}
+    well = health.well()
+    return api.answer({"status": "ok" if well else "failing", **body}, 200 if well else 503)

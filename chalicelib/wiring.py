@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from chalicelib.cookies import CookieKey, Cookies
 from chalicelib.deadletters import DeadLetters
 from chalicelib.decoding import DecoderPool, Limits
 from chalicelib.errors import ConfigurationError, SignInUnavailable
+from chalicelib.health import Health
 from chalicelib.index import naming
 from chalicelib.index.base import Index, Shelf
 from chalicelib.ingest import Ingest
@@ -52,6 +54,7 @@ class Services:
     uploads: Uploads
     callers: Callers
     cookies: Cookies
+    health: Health
     tracer: Tracer = field(default_factory=Tracer)
 
     def close(self) -> None:
@@ -91,11 +94,15 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         pixel_budget=settings.pixel_budget,
         byte_budget=settings.byte_budget,
     )
+    queue = _queue(settings.queue_url, sqs)
+    parts: dict[str, Callable[[], object]] = {"bucket": bucket.check, "index": index.counts}
+    if queue:
+        parts["queue"] = queue.depth
     return Services(
         settings=settings,
         bucket=bucket,
         thumbnails=thumbnails,
-        queue=_queue(settings.queue_url, sqs),
+        queue=queue,
         dead_letters=dead_letters_of(settings, sqs),
         index=index,
         clip=clip,
@@ -110,6 +117,7 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         ),
         callers=Callers(settings),
         cookies=Cookies(cookie_key_of(settings)),
+        health=Health(parts),
         tracer=Tracer(on=settings.traces),
     )
 

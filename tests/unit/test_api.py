@@ -22,6 +22,7 @@ from chalicelib.cookies import CookieKey, Cookies
 from chalicelib.deadletters import DeadLetters
 from chalicelib.errors import IndexUnavailable, IntellisenseError, QueueUnavailable
 from chalicelib.facts import Exposure, Location
+from chalicelib.health import Health
 from chalicelib.index.base import Write
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.library import Library
@@ -105,7 +106,13 @@ class Site:
             uploads=Uploads(bucket=self.known.bucket, max_bytes=1000, seconds=300),
             callers=Callers(self.settings),
             cookies=Cookies(self.cookie_key),
+            health=Health(self.parts()),
         )
+
+    def parts(self) -> dict[str, Any]:
+        """Found anew at each look: an index that is switched off has other methods."""
+        parts = {"bucket": self.known.bucket.check, "index": lambda: self.index.counts()}
+        return parts | ({"queue": self.queue.depth} if self.with_queues else {})
 
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None

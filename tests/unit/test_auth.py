@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
 
 import app as routes
-from chalicelib import auth
 from chalicelib.auth import SCOPES, Scope
 from chalicelib.config import Settings
 from chalicelib.cookies import CookieKey
+from chalicelib.health import REMEMBERED_S, Health
 from chalicelib.index.base import Write
-from chalicelib.records import image_id
 from tests.fakes.issuer import CLIENT, Issuer, rsa_key, serving
 from tests.unit.logs import captured
 from tests.unit.test_api import ALL_ROUTES, FILE, HOST, Answer, Site, gateway_event, serve
@@ -462,6 +462,19 @@ def test_strangers_learn_of_health_only_whether_all_is_well(site: Site, issuer: 
     }  # fmt: skip
 
 
+def test_strangers_cannot_make_every_part_be_asked_again_and_again() -> None:
+    now, asked = [100.0], []
+    health = Health({"index": lambda: asked.append(1)}, clock=lambda: now[0])
+    assert [health.well() for _ in range(9)] == [True] * 9
+    assert len(asked) == 1
+    now[0] += REMEMBERED_S
+    assert health.well()
+    assert health.look() == {"index": "ok"}
+    assert len(asked) == 3, "admins are told how it is now"
+    assert health.well()
+    assert len(asked) == 3
+
+
 def test_what_strangers_do_not_learn_is_in_the_log(site: Site) -> None:
     site.queue.down = True
     with captured() as lines:
@@ -477,10 +490,9 @@ def test_only_admins_see_how_many_messages_were_given_up(site: Site, issuer: Iss
     assert site.call("GET", "/stats", headers=bearer(admin)).json["dead_letters"] == {"waiting": 0}
 
 
-def test_each_thread_answers_its_own_caller() -> None:
-    one, two = auth.Caller("one", frozenset()), auth.Caller("two", frozenset())
-    with auth.calling(one):
-        with auth.calling(two):
-            assert auth.current() is two
-        assert auth.current() is one
-    assert image_id("photos", "1") == ID
+def test_each_thread_answers_its_own_caller(site: Site, issuer: Issuer) -> None:
+    tokens = {name: issuer.person(name) for name in ("one", "two", "three")}
+    names = [*tokens] * 30
+    with ThreadPoolExecutor(6) as threads:
+        said = list(threads.map(lambda name: session(site, tokens[name])["owner"], names))
+    assert said == names

@@ -50,6 +50,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.compare",
         "chalicelib.deadletters",
         "chalicelib.dropping",
+        "chalicelib.health",
         "chalicelib.uploads",
         "chalicelib.reading",
         "chalicelib.embedding",
