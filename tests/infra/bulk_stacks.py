@@ -26,6 +26,7 @@ from infra.parts.network import Network  # noqa: E402
 from infra.parts.queues import Queues  # noqa: E402
 from infra.parts.schedule import ScheduledReconcile  # noqa: E402
 from infra.stacks.builds import BuildsStack  # noqa: E402
+from infra.stacks.data import DataStack  # noqa: E402
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 TAGS = {"cpu": "batch-x86_64-0123456789abcdef", "gpu": "gpu-x86_64-0123456789abcdef"}
@@ -123,6 +124,15 @@ def builds(config: Config = Config()) -> Synthesized:  # noqa: B008
     app = App(outdir=str(folder))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     BuildsStack(app, "ours", config=config, env=Environment(account=ACCOUNT, region=REGION))
+    return _written(app, folder)
+
+
+@functools.cache
+def data(config: Config) -> Synthesized:
+    folder = Path(tempfile.mkdtemp(prefix="data-"))
+    app = App(outdir=str(folder))
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    DataStack(app, "ours", config=config, env=Environment(account=ACCOUNT, region=REGION))
     return _written(app, folder)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from infra.config import Config
 from infra.parts.batch import COMMAND
-from tests.infra.bulk_stacks import TAGS, Synthesized, bulk
+from tests.infra.bulk_stacks import TAGS, Synthesized, bulk, data
 
 pytestmark = pytest.mark.xdist_group("bulk_stacks")
 
@@ -127,9 +127,12 @@ def test_the_machines_reach_the_registry_by_a_public_address_or_the_vpcs_nat() -
 
 
 def test_synthesizing_asks_no_account_for_its_zones() -> None:
-    manifest = json.loads((bulk().folder / "manifest.json").read_text())
-    assert "missing" not in manifest
-    assert "dummy" not in json.dumps(bulk().template)
+    for stack in (bulk(), data(Config(vpc=True))):
+        manifest = json.loads((stack.folder / "manifest.json").read_text())
+        assert "missing" not in manifest
+        zones = [subnet["AvailabilityZone"] for subnet in stack.all("AWS::EC2::Subnet")]
+        assert {"Fn::Select": [1, {"Fn::GetAZs": ""}]} in zones
+        assert "dummy" not in json.dumps(zones)
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
