@@ -21,6 +21,11 @@ def rule_name(config: Config) -> str:
     return f"{config.name}-objects"
 
 
+def queues_of(config: Config) -> str:
+    """How the ARNs of this deployment's queues begin: CloudFormation names them after the stack."""
+    return f"arn:{Aws.PARTITION}:sqs:{Aws.REGION}:{Aws.ACCOUNT_ID}:{config.data_stack}-"
+
+
 class BucketEvents(Construct):
     """The way of a bucket's events through EventBridge; stands in the queue's stack, whose policy
     names the rule."""

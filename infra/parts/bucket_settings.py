@@ -14,7 +14,7 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.nag import explain_resource
-from infra.parts.bucket_events import rule_name
+from infra.parts.bucket_events import queues_of, rule_name
 from infra.parts.buckets import arn_of
 from infra.parts.functions import log_group
 
@@ -77,7 +77,11 @@ class BucketSettings(Construct):
         config may have it, through EventBridge and the rule of `BucketEvents`."""
         rights = ["s3:GetBucketNotification", "s3:PutBucketNotification"]
         if self._config.events == "sqs":
-            wanted: dict[str, object] = {"Setting": "queue", "QueueArn": queue_arn}
+            wanted: dict[str, object] = {
+                "Setting": "queue",
+                "QueueArn": queue_arn,
+                "Queues": queues_of(self._config),
+            }
             return self._setting("Notifications", bucket_name, rights, wanted)
         wanted = {"Setting": "eventbridge", "Rule": rule_name(self._config)}
         setting = self._setting("Notifications", bucket_name, rights, wanted)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from infra.handlers.bucket_settings import index
-from tests.infra.bucket_places import QUEUE, document, new_bucket, notification
+from infra.handlers.bucket_settings.overlaps import EVENTS
+from tests.infra.bucket_places import QUEUE, RECEIVERS, document, new_bucket, notification
 from tests.infra.bucket_server import BucketServer
-from tests.infra.cloudformation_played import CloudFormation, Context, Failed
+from tests.infra.cloudformation_played import ACCOUNT, CloudFormation, Context, Failed
 from tests.infra.settings_played import ORIGIN, aws, bridge, cloud, page, queue, s3, server, told
 
 __all__ = ["aws", "cloud", "s3", "server"]
@@ -199,6 +200,25 @@ def test_another_queue_and_another_origin_take_the_place_of_the_old(
     (rule,) = s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
     assert rule["AllowedOrigins"] == ["https://new.example"]
     assert rule["AllowedOrigins"] != [ORIGIN]
+
+
+def test_a_bucket_that_an_earlier_deployment_made_is_taken_over(
+    server: BucketServer, cloud: CloudFormation, s3: Any
+) -> None:
+    bucket = new_bucket(s3)
+    ours = f"arn:aws:sqs:us-east-1:{ACCOUNT}:ours-data-"
+    said = notification("Queue", "made-by-s3", EVENTS).replace(RECEIVERS["Queue"], ours + "Old-1A")
+    body = document("NotificationConfiguration", [said, THEIRS])
+    server.documents[bucket, "notification"] = body
+    wanted = queue(bucket, arn=ours + "New-2B")
+    with pytest.raises(Failed, match="made-by-s3"):
+        cloud.call("Create", wanted)
+    physical = cloud.call("Create", {**wanted, "Queues": ours})
+    assert ids(s3, bucket) == {"ours", "theirs"}
+    (one,) = told(s3, bucket)["QueueConfigurations"]
+    assert one["QueueArn"] == ours + "New-2B"
+    cloud.call("Delete", {**wanted, "Queues": ours}, physical)
+    assert ids(s3, bucket) == {"theirs"}
 
 
 def test_an_update_that_was_half_done_is_taken_back_whole(cloud: CloudFormation, s3: Any) -> None:

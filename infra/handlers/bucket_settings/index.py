@@ -1,8 +1,8 @@
 """What CloudFormation calls: make, change or undo one setting of a bucket, and answer always.
 
 The properties: `Bucket`, `Account`, `Id` (ours, by which it is found again) and `Setting`, which
-is `queue` (with `QueueArn`), `eventbridge` (with `Rule`, the name of ours) or `cors` (with
-`Origins`).
+is `queue` (with `QueueArn`, and `Queues`, how the ARNs of all our queues begin), `eventbridge`
+(with `Rule`, the name of ours) or `cors` (with `Origins`).
 
 Physical ids are `SETTING:BUCKET:ID`, and `:on` at the end where EventBridge was on before us.
 Another bucket, setting or Id is another resource, which CloudFormation lets us clean up by deleting
@@ -44,6 +44,7 @@ class Wanted:
     account: str
     id: str
     queue_arn: str = ""
+    queues: str = ""
     rule: str = ""
     origins: list[str] = field(default_factory=list)
 
@@ -55,6 +56,7 @@ class Wanted:
             account=given["Account"],
             id=given["Id"],
             queue_arn=given.get("QueueArn", ""),
+            queues=given.get("Queues", ""),
             rule=given.get("Rule", ""),
             origins=list(given.get("Origins", ())),
         )
@@ -114,7 +116,7 @@ def _put(wanted: Wanted, before: str) -> str:
         return wanted.name
     notifications = Notifications(s3, wanted.bucket, wanted.account)
     if wanted.setting == "queue":
-        notifications.put_queue(wanted.id, wanted.queue_arn)
+        notifications.put_queue(wanted.id, wanted.queue_arn, wanted.queues)
         return wanted.name
     made = notifications.put_bridge()
     if wanted.is_named(before):

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.handlers.bucket_settings.overlaps import EVENTS, in_the_way
+from infra.handlers.bucket_settings.overlaps import EVENTS, in_the_way, is_ours
 from infra.handlers.bucket_settings.refusals import Refused, refused
 from infra.handlers.bucket_settings.settling import all_understood, settle
 
@@ -16,34 +16,38 @@ WHAT = "notifications"
 QUEUES, BRIDGE = "QueueConfigurations", "EventBridgeConfiguration"
 
 
-def with_queue(found: Mapping[str, Any], ours: str, queue_arn: str) -> dict[str, Any]:
-    """Raises `Refused` where S3 would not allow it beside what is there."""
-    if any(_is(one, ours, queue_arn) for one in found.get(QUEUES, ())):
+def with_queue(
+    found: Mapping[str, Any], ours: str, queue_arn: str, queues: str = ""
+) -> dict[str, Any]:
+    """`queues` is how the ARNs of this deployment's queues begin: what an earlier one left behind
+    makes room. Raises `Refused` where S3 would not allow it beside what is there."""
+    mine = {"Id": ours, "QueueArn": queue_arn, "Events": list(EVENTS)}
+    there = [one for one in found.get(QUEUES, ()) if is_ours(one, ours, queues)]
+    if len(there) == 1 and _same(there[0], mine):
         return dict(found)
-    if others := in_the_way(found, ours):
+    if others := in_the_way(found, ours, queues):
         raise Refused(
             "S3 allows one receiver for an event and a key, and this bucket has one already: "
             f'{"; ".join(map(str, others))}. Set events = "eventbridge" to be told of objects '
             "through EventBridge beside it."
         )
-    kept = without_queue(found, ours)
-    mine = {"Id": ours, "QueueArn": queue_arn, "Events": list(EVENTS)}
+    kept = without_queue(found, ours, queues)
     return {**kept, QUEUES: [*kept.get(QUEUES, ()), mine]}
 
 
-def _is(one: Mapping[str, Any], ours: str, queue_arn: str) -> bool:
+def _same(one: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
     """S3 keeps neither the order of events nor the absence of an empty filter."""
     return (
-        one.get("Id") == ours
-        and one["QueueArn"] == queue_arn
-        and set(one["Events"]) == set(EVENTS)
+        one.get("Id") == mine["Id"]
+        and one["QueueArn"] == mine["QueueArn"]
+        and set(one["Events"]) == set(mine["Events"])
         and not one.get("Filter", {}).get("Key", {}).get("FilterRules")
     )
 
 
-def without_queue(found: Mapping[str, Any], ours: str) -> dict[str, Any]:
+def without_queue(found: Mapping[str, Any], ours: str, queues: str = "") -> dict[str, Any]:
     """A list that is left empty goes, as if it had never been."""
-    left = [one for one in found.get(QUEUES, ()) if one.get("Id") != ours]
+    left = [one for one in found.get(QUEUES, ()) if not is_ours(one, ours, queues)]
     kept = {kind: value for kind, value in found.items() if kind != QUEUES}
     return kept | ({QUEUES: left} if left else {})
 
@@ -70,8 +74,8 @@ class Notifications:
     def _keep(self, http_response: Any, **_: Any) -> None:
         self._body = http_response.content
 
-    def put_queue(self, ours: str, queue_arn: str) -> None:
-        settle(self._read, self._write, lambda found: with_queue(found, ours, queue_arn))
+    def put_queue(self, ours: str, queue_arn: str, queues: str) -> None:
+        settle(self._read, self._write, lambda found: with_queue(found, ours, queue_arn, queues))
 
     def remove_queue(self, ours: str) -> None:
         settle(self._read, self._write, lambda found: without_queue(found, ours))

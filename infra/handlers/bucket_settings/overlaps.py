@@ -39,15 +39,21 @@ class InTheWay(NamedTuple):
         return f"{self.id} ({', '.join(self.events)} to {self.receiver})"
 
 
-def in_the_way(found: Mapping[str, Any], ours: str) -> list[InTheWay]:
+def in_the_way(found: Mapping[str, Any], ours: str, queues: str = "") -> list[InTheWay]:
     """Those of a bucket's notifications, as GetBucketNotificationConfiguration answers, that
-    leave no place for one of `EVENTS` without a filter; the one with the Id `ours` is not in its
-    own way."""
+    leave no place for one of `EVENTS` without a filter. What `is_ours` is not in its own way."""
     return [
         InTheWay(one.get("Id", "without an Id"), one[receiver], tuple(one["Events"]))
         for one, receiver in all_of(found)
-        if one.get("Id") != ours and overlapping({"Events": EVENTS}, one)
+        if not is_ours(one, ours, queues) and overlapping({"Events": EVENTS}, one)
     ]
+
+
+def is_ours(one: Mapping[str, Any], ours: str, queues: str = "") -> bool:
+    """Whether it has our Id, or goes to a queue whose ARN begins with `queues` ("": to none): the
+    bucket may have been made by this deployment, and then tells the queue without such an Id."""
+    to_ours = bool(queues) and str(one.get("QueueArn", "")).startswith(queues)
+    return one.get("Id") == ours or to_ours
 
 
 def all_of(found: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
