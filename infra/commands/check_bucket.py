@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.commands.account import Account, outputs_of
+from infra.commands.account import Account
 from infra.commands.findings import Finding, blocked, fine
 from infra.config import Config
-
-EVENTS = (
-    "s3:ObjectCreated:*",
-    "s3:ObjectRemoved:*",
-    "s3:LifecycleExpiration:*",
-    "s3:ObjectRestore:Completed",
-)
-"""What the ingest queue is told of."""
-
-KINDS = ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations")
-ARNS = ("QueueArn", "TopicArn", "LambdaFunctionArn")
+from infra.handlers.bucket_settings.overlaps import in_the_way
 
 
 def bucket(config: Config, account: Account) -> Iterator[Finding]:
@@ -33,35 +23,6 @@ def bucket(config: Config, account: Account) -> Iterator[Finding]:
         return
     problems = [*_key(s3, config), *_notifications(s3, config, account)]
     yield from problems or [fine("bucket", f"{config.bucket} can be brought in")]
-
-
-def overlapping(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """The events for which S3 would refuse two configurations side by side: those that both name,
-    where one prefix begins the other and one suffix ends the other
-    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html)."""
-    one, other = _filter(ours), _filter(theirs)
-    prefixes = sorted((one["prefix"], other["prefix"]), key=len)
-    suffixes = sorted((one["suffix"], other["suffix"]), key=len)
-    if not prefixes[1].startswith(prefixes[0]) or not suffixes[1].endswith(suffixes[0]):
-        return []
-    return [
-        event for event in theirs["Events"] if any(_same(event, mine) for mine in ours["Events"])
-    ]
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two names stand for some event in common: `:*` stands for all of its kind."""
-    if one == other:
-        return True
-    wide = [name.removesuffix("*") for name in (one, other) if name.endswith("*")]
-    return any(one.startswith(stem) and other.startswith(stem) for stem in wide)
-
-
-def _filter(configuration: Mapping[str, Any]) -> dict[str, str]:
-    rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
-    return {"prefix": "", "suffix": ""} | {
-        rule["Name"].lower(): rule.get("Value", "") for rule in rules
-    }
 
 
 def _reached(s3: Any, config: Config, account: Account) -> Finding | None:
@@ -109,18 +70,15 @@ def _notifications(s3: Any, config: Config, account: Account) -> Iterator[Findin
     if config.events == "eventbridge":
         return
     found = s3.get_bucket_notification_configuration(Bucket=config.bucket)
-    queue = outputs_of(account, config).get("IngestQueueUrl", "").rsplit("/", 1)[-1]
-    for theirs in (entry for kind in KINDS for entry in found.get(kind, [])):
-        arn = next(theirs[name] for name in ARNS if name in theirs)
-        if queue and arn.endswith(f":{queue}"):
-            continue
-        if events := overlapping({"Events": EVENTS}, theirs):
-            yield blocked(
-                "bucket",
-                f"{config.bucket} tells {arn} of {', '.join(events)} already, and S3 takes one "
-                "receiver for an event",
-                'Set events = "eventbridge", which leaves that as it is.',
-            )
+    partition = account.session.get_partition_for_region(account.region)
+    queues = f"arn:{partition}:sqs:{account.region}:{account.id}:{config.data_stack}-"
+    for theirs in in_the_way(found, config.name, queues):
+        yield blocked(
+            "bucket",
+            f"{config.bucket} tells {theirs.receiver} of {', '.join(theirs.events)} already, and "
+            "S3 takes one receiver for an event",
+            'Set events = "eventbridge", which leaves that as it is.',
+        )
 
 
 def _left_behind(config: Config, account: Account) -> Iterator[Finding]:
