@@ -35,7 +35,8 @@ def queues(data: DataStack) -> dict[str, str]:
 
 def people(config: Config, data: DataStack, cookie_key_id: str) -> dict[str, str]:
     """Who may call, and by which key's cookies CloudFront shows thumbnails. The clients of the
-    user pool come as a stage variable, as does the page's address."""
+    user pool come as a stage variable, as does the page's address; the API alone signs cookies,
+    and is told where the key is."""
     if data.sign_in is None:
         return {"IMAGES_AUTH": config.auth}
     return {
@@ -43,7 +44,6 @@ def people(config: Config, data: DataStack, cookie_key_id: str) -> dict[str, str
         "IMAGES_TOKEN_ISSUER": data.sign_in.issuer,
         "IMAGES_PRIVATE_COLLECTIONS": "true" if config.private_collections else "false",
         "IMAGES_COOKIE_KEY_ID": cookie_key_id,
-        "IMAGES_COOKIE_KEY_PARAMETER": cookie_key(config),
     }
 
 

@@ -73,6 +73,7 @@ class ServiceStack(Stack):
                 **queues,
                 **people,
                 "IMAGES_MODEL": context["model"],
+                **({"IMAGES_COOKIE_KEY_PARAMETER": key} if key else {}),
             },
             search=self.functions.serves,
             network=data.network,

@@ -108,9 +108,15 @@ def test_what_answers_requests_knows_whose_tokens_to_take_and_which_key_signs_co
     assert len(told) == 2
     for variables in told:
         assert variables["IMAGES_COOKIE_KEY_ID"] == {"Ref": key}
-        assert variables["IMAGES_COOKIE_KEY_PARAMETER"] == "/image-intellisense/cookie-key"
         assert variables["IMAGES_PRIVATE_COLLECTIONS"] == "true"
         assert deployed(variables["IMAGES_TOKEN_ISSUER"]).startswith("https://cognito-idp.")
+
+
+def test_the_api_alone_signs_cookies() -> None:
+    parameter = "IMAGES_COOKIE_KEY_PARAMETER"
+    found = {n: t[parameter] for n, t in environments(PEOPLE).items() if parameter in t}
+    (api,) = resources(templates(PEOPLE)["service"], "AWS::Serverless::Function")
+    assert found == {api: "/image-intellisense/cookie-key"}
 
 
 def test_with_aws_identities_there_is_neither_page_nor_people() -> None:
