@@ -21,11 +21,10 @@ FEATURES = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 """What the page has no use for."""
 
 
-def bucket_origins(bucket: str) -> list[str]:
-    """Where presigned addresses of a bucket may point: to its region or, in us-east-1, to none
+def bucket_origin(bucket: str) -> str:
+    """Where presigned addresses of a bucket point: `wiring.client` names the region, us-east-1 too
     (https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html)."""
-    ends = (f"{Aws.REGION}.{Aws.URL_SUFFIX}", Aws.URL_SUFFIX)
-    return [f"https://{bucket}.s3.{end}" for end in ends]
+    return f"https://{bucket}.s3.{Aws.REGION}.{Aws.URL_SUFFIX}"
 
 
 def page_policy(photos_bucket: str, sign_in_origin: str) -> str:
@@ -33,7 +32,7 @@ def page_policy(photos_bucket: str, sign_in_origin: str) -> str:
 
     Uploads go to the photos bucket by form POST, and the API redirects pictures there. `'self'` is
     also the API and the thumbnails, since all have one address."""
-    photos_origin = " ".join(bucket_origins(photos_bucket))
+    photos_origin = bucket_origin(photos_bucket)
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; "
         f"img-src 'self' blob: data: {photos_origin}; "
