@@ -31,7 +31,7 @@ import importlib, pkgutil, app, container_embedder, chalicelib
 for package in (chalicelib, container_embedder):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(found.name)
-import awslambdaric, aws_xray_sdk.core, jwt, onnxruntime, pi_heif, PIL.Image, rawpy, tokenizers
+import awslambdaric, jwt, onnxruntime, pi_heif, PIL.Image, rawpy, tokenizers
 """
 
 SEEN = """
