@@ -114,8 +114,8 @@ def _of_the_api(watched: Watched) -> Iterator[Rule]:
         name="API fails",
         metric=watched.gateway("5XXError", "Average"),
         limit=FAILING_SHARE,
-        do="One request in twenty or more fails by our doing. GET /health says which part is "
-        "away; the query 'errors by code' says what was met.",
+        do="One request in twenty or more fails by our doing. Ask GET /health: the log then says "
+        "which part is away (message 'health'); the query 'errors by code' says what was met.",
     )
     yield Rule(
         name="slow searches",

@@ -68,6 +68,12 @@ def test_the_package_imports_and_loads_nothing_heavy(package: Path, module: str)
     assert loaded == {"heavy": [], "from": []}
 
 
+def test_tokens_are_checked_with_what_the_package_holds(package: Path) -> None:
+    """jwt and cryptography, which nothing loads before a token comes."""
+    loaded = run(package, f"import chalicelib.tokens, chalicelib.cookies\n{LOADED}")
+    assert loaded == {"heavy": ["jwt", "cryptography"], "from": []}
+
+
 def test_every_route_is_there(package: Path) -> None:
     routes = run(
         package,

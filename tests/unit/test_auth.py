@@ -8,6 +8,9 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
 
 import app as routes
 from chalicelib.auth import SCOPES, Scope
@@ -165,6 +168,22 @@ def test_the_scheme_is_known_however_it_is_written(site: Site, issuer: Issuer, h
 def test_another_scheme_is_no_token(site: Site, issuer: Issuer, header: str) -> None:
     said = {"authorization": header.format(issuer.machine("images/read"))}
     assert ask(site, "GET", "/stats", said).error == (401, "unauthorized", None)
+
+
+HEADERS = st.text(max_size=80) | st.text(st.characters(), max_size=20)
+
+
+@given(
+    authorization=HEADERS | HEADERS.map("Bearer {}".format),
+    cookie=HEADERS | HEADERS.map("session={}".format),
+)
+@hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_stands_in_the_headers_lets_nobody_in(
+    site: Site, authorization: str, cookie: str
+) -> None:
+    for path in ("/stats", "/images/{id}/file"):
+        answer = ask(site, "GET", path, {"authorization": authorization, "cookie": cookie})
+        assert answer.error[0] == 401
 
 
 def test_where_the_issuer_is_down_from_the_start_callers_may_try_again(
