@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aws_cdk import Duration, Size
+from aws_cdk import Aws, Duration, Size
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
@@ -86,7 +86,9 @@ class BulkWork(Construct):
         self._config = config
         self._role = role
         self._repository = repository
-        self._environment = dict(environment)
+        # Machines of EC2 do not tell a job their region, as Lambda and Fargate do
+        # (https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html).
+        self._environment = {**environment, "IMAGES_REGION": Aws.REGION}
         self._prices = Prices.load(PRICES_OF)
         self._place = Place.of(self, network)
         self.log_group = log_group(self, "Log", config=config)

@@ -71,6 +71,7 @@ def environment_of(kind: str, services: wiring.Services, **more: str) -> dict[st
     image = dict(each.split("=", 1) for each in shlex.split(image_said("Dockerfile", "ENV")))
     assert image["IMAGES_MODEL_FOLDER"] == "/var/task/model"
     said = {each["Name"]: each["Value"] for each in container(kind)["Environment"]}
+    assert not [name for name in said if not name.startswith("IMAGES_")]
     places = services.settings
     here = {
         "IMAGES_BUCKET": places.bucket,

@@ -29,7 +29,7 @@ def definition(stack: Synthesized, kind: str) -> dict[str, Any]:
     return stack.one("AWS::Batch::JobDefinition", JobDefinitionName=name)
 
 
-def environment(stack: Synthesized, kind: str) -> dict[str, str]:
+def environment(stack: Synthesized, kind: str) -> dict[str, Any]:
     said = definition(stack, kind)["ContainerProperties"]["Environment"]
     return {each["Name"]: each["Value"] for each in said}
 
@@ -143,6 +143,7 @@ def test_a_job_runs_the_images_own_program_with_the_functions_environment(kind: 
     said = environment(bulk(), kind)
     assert said["IMAGES_BUCKET"] == "photos"
     assert said["IMAGES_OPENSEARCH_URL"].startswith("https://")
+    assert said["IMAGES_REGION"] == {"Ref": "AWS::Region"}, "EC2's machines do not tell it"
 
 
 def test_a_job_on_fargate_asks_for_a_size_that_fargate_has() -> None:
