@@ -34,6 +34,8 @@ class Config:
     """Of the first user; alarms and the budget go there too."""
     private_collections: bool = False
     """Whether each person sees only what they uploaded."""
+    second_factor: bool = False
+    """Whether everybody who signs in needs an authenticator's code beside the password."""
 
     bucket: str = ""
     """An existing photos bucket to bring in; empty: one is made."""
@@ -149,8 +151,9 @@ class Config:
             raise ConfigurationError(f"log_days must be one of {known}.")
         if self.events == "eventbridge" and not self.bucket:
             raise ConfigurationError("events is for an existing bucket: name it with bucket.")
-        if self.private_collections and self.auth != "cognito":
-            raise ConfigurationError('private_collections needs auth = "cognito".')
+        for key in ("private_collections", "second_factor"):
+            if getattr(self, key) and self.auth != "cognito":
+                raise ConfigurationError(f'{key} needs auth = "cognito".')
 
     @property
     def visibility_timeout(self) -> int:

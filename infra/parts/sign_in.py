@@ -29,8 +29,8 @@ FORBIDDEN = ("aws", "amazon", "cognito")
 (https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-assign-domain-prefix.html)."""
 
 REASONS = {
-    "COG2": "Whoever wants a second factor sets one up (TOTP). Asked of all it would "
-    "keep out people without a second device, from what is often a family's library.",
+    "COG2": "second_factor asks everybody for one. It is a choice, since it keeps out people "
+    "without a second device, from what is often a family's library.",
     "COG8": "Plus costs 2 cents a person and month to score sign-ins by risk; nobody "
     "can sign up here, and Cognito locks out whoever guesses passwords in every plan.",
 }
@@ -64,7 +64,9 @@ class SignIn(Construct):
                 require_symbols=True,
                 temp_password_validity=Duration.days(7),
             ),
-            mfa=cognito.Mfa.OPTIONAL,
+            # Optional means that Cognito's pages never offer one
+            # (https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-mfa.html).
+            mfa=cognito.Mfa.REQUIRED if config.second_factor else cognito.Mfa.OPTIONAL,
             mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
             # All that is used here, at a third of the price of Essentials beyond 10,000 people.
             feature_plan=cognito.FeaturePlan.LITE,
@@ -73,7 +75,8 @@ class SignIn(Construct):
             removal_policy=RemovalPolicy.RETAIN,
         )
         for rule, reason in REASONS.items():
-            explain(self.pool, rule, reason)
+            if rule != "COG2" or not config.second_factor:
+                explain(self.pool, rule, reason)
         self._scopes = self._resource_server()
         for name, description in GROUPS.items():
             cognito.CfnUserPoolGroup(

@@ -43,6 +43,7 @@ def test_a_file_is_read_and_what_it_leaves_out_is_the_default(tmp_path: Path) ->
         ("events = 'eventbridge'", "events is for an existing bucket"),
         ("log_days = 4", "log_days must be one of 1, 3, 5"),
         ("auth = 'iam'\nprivate_collections = true", "private_collections needs auth"),
+        ("auth = 'iam'\nsecond_factor = true", "second_factor needs auth"),
     ],
 )
 def test_a_choice_that_cannot_be_is_named_with_its_file(

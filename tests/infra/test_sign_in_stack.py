@@ -52,7 +52,7 @@ def test_people_sign_in_by_their_mail_address(template: Template) -> None:
     assert recovery == [{"Name": "verified_email", "Priority": 1}]
 
 
-def test_passwords_are_long_and_a_second_factor_is_theirs_to_choose(template: Template) -> None:
+def test_passwords_are_long_and_a_second_factor_is_a_choice(template: Template) -> None:
     policy = pool(template)["Policies"]["PasswordPolicy"]
     assert policy["MinimumLength"] >= 12
     assert all(
@@ -60,6 +60,9 @@ def test_passwords_are_long_and_a_second_factor_is_theirs_to_choose(template: Te
     )
     assert pool(template)["MfaConfiguration"] == "OPTIONAL"
     assert pool(template)["EnabledMfas"] == ["SOFTWARE_TOKEN_MFA"]
+    strict = pool(synthesized(lambda stack: add_sign_in(stack, second_factor=True)))
+    assert strict["MfaConfiguration"] == "ON"
+    assert strict["EnabledMfas"] == ["SOFTWARE_TOKEN_MFA"]
 
 
 def test_nothing_is_paid_for_that_is_not_used(template: Template) -> None:
