@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import boto3
 import pytest
@@ -21,7 +22,7 @@ from tests.infra.bucket_places import new_bucket
 from tests.infra.bucket_server import BucketServer
 from tests.infra.bulk_stacks import Synthesized, settings
 from tests.infra.cloudformation_played import CloudFormation
-from tests.infra.settings_played import aws, cloud, queue, s3, server
+from tests.infra.settings_played import aws, bridge, cloud, page, queue, s3, server
 
 __all__ = ["aws", "cloud", "s3", "server"]
 
@@ -187,3 +188,80 @@ def test_the_function_works_from_what_is_sent_to_aws_and_nothing_else(
     (answer,) = cloud.answers[before:]
     assert answer["Status"] == "SUCCESS", answer
     assert (bucket, "notification") in server.documents
+
+
+NEEDED = {
+    "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+    "PutBucketNotificationConfiguration": "s3:PutBucketNotification",
+    "GetBucketCors": "s3:GetBucketCORS",
+    "PutBucketCors": "s3:PutBucketCORS",
+    "DeleteBucketCors": "s3:PutBucketCORS",
+    "ListRules": "events:ListRules",
+}
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html"""
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(
+    ("config", "wanted"), [(OLD, [queue, page]), (BRIDGED, [bridge, page])], ids=["queue", "bridge"]
+)
+def test_the_function_has_the_rights_it_uses_and_no_others(
+    cloud: CloudFormation, s3: Any, config: Config, wanted: list[Any]
+) -> None:
+    bucket = new_bucket(s3)
+    called: set[str] = set()
+    boto3.setup_default_session()
+    boto3.DEFAULT_SESSION.events.register("before-call", lambda model, **_: called.add(model.name))
+    for one in wanted:
+        physical = cloud.call("Create", one(bucket))
+        cloud.call("Delete", one(bucket), physical)
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert {NEEDED[name] for name in called} == rights(settings(config)).keys() - logs
+
+
+def test_an_object_of_an_existing_bucket_arrives_in_our_queue(
+    endpoint: str, cloud: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By moto alone, which delivers."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "ours")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    s3, sqs = boto3.client("s3"), boto3.client("sqs")
+    theirs, ours = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("theirs", "ours"))
+    s3.create_bucket(Bucket="old")
+    # With a prefix: moto's queues hear of objects whichever event they ask for.
+    tagged = {
+        "Id": "theirs",
+        "QueueArn": _arn(sqs, theirs),
+        "Events": ["s3:ObjectTagging:*"],
+        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "logs/"}]}},
+    }
+    s3.put_bucket_notification_configuration(
+        Bucket="old", NotificationConfiguration={"QueueConfigurations": [tagged]}
+    )
+    physical = cloud.call("Create", queue("old", arn=_arn(sqs, ours)))
+    s3.put_object(Bucket="old", Key="a/photo.jpg", Body=b"bytes")
+    assert _keys(sqs, ours) == ["a/photo.jpg"]
+    assert _keys(sqs, theirs) == []
+    cloud.call("Delete", queue("old", arn=_arn(sqs, ours)), physical)
+    s3.put_object(Bucket="old", Key="a/later.jpg", Body=b"bytes")
+    assert _keys(sqs, ours) == []
+    found = s3.get_bucket_notification_configuration(Bucket="old")["QueueConfigurations"]
+    assert found == [tagged]
+
+
+def _arn(sqs: Any, url: str) -> str:
+    said = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return str(said["Attributes"]["QueueArn"])
+
+
+def _keys(sqs: Any, url: str) -> list[str]:
+    """Of the events that wait, which then wait no longer."""
+    keys = []
+    while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in found:
+            body = json.loads(message["Body"])
+            keys += [unquote_plus(r["s3"]["object"]["key"]) for r in body.get("Records", ())]
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return keys
