@@ -46,7 +46,7 @@ TIMEOUT = Duration.hours(72)
 
 INTERRUPTED = ("Host EC2*", "Your Spot Task was interrupted*")
 """How Batch says that a spot machine went
-(https://docs.aws.amazon.com/batch/latest/userguide/spot-instance-retries.html) and ECS that
+(https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html) and ECS that
 Fargate's did (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html)."""
 NOT_STARTED = ("CannotPullContainerError*", "ResourceInitializationError*")
 """Before the first line of ours: registry or network were away for a moment."""
