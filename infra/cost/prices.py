@@ -1,4 +1,4 @@
-"""The price table: a dated file in which each price says where it was read."""
+"""The price table: a dated file in which each price says which page has it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ GOOD_FOR = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for one `unit`, as `source`, a page, has it. `free` units a month cost nothing,
-    and not only in an account's first year."""
+    """US dollars for one `unit`; `source` is the page that AWS has it on. `free` units a
+    month cost nothing, and not only in an account's first year."""
 
     unit: str
     source: str
@@ -34,7 +34,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Those of one region, by name; `read` is the day on which the pages were looked at."""
+    """Those of one region, by name; `read` is the day on which they were gathered."""
 
     region: str
     read: date
@@ -78,7 +78,7 @@ class Prices:
         """ "" for prices that are of use."""
         if today - self.read <= GOOD_FOR:
             return ""
-        return f"These prices were read on {self.read}, more than a year ago."
+        return f"These prices are as of {self.read}, more than a year ago."
 
 
 def regions(table: dict[str, Price]) -> list[str]:

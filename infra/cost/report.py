@@ -92,7 +92,7 @@ class Report:
         yield (
             f"A month in {self.prices.region} with {use.images:,} images ({use.photo}), "
             f"{use.new_images:,} new ones and {use.searches:,} searches;\n"
-            f"US dollars, list prices read on {self.prices.read}, {counted}. Prices change.\n"
+            f"US dollars, list prices as of {self.prices.read}, {counted}. Prices change.\n"
         )
         for part in dict.fromkeys(line.part for line in lines if line.part != PHOTOS):
             yield _row(part, [line for line in lines if line.part == part])

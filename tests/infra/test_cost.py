@@ -226,7 +226,7 @@ def test_prices_older_than_a_year_warn() -> None:
     fresh, _ = report([], PRICES.read + timedelta(days=365))
     old, _ = report([], PRICES.read + timedelta(days=366))
     assert fresh.warnings() == []
-    assert old.warnings() == [f"These prices were read on {PRICES.read}, more than a year ago."]
+    assert old.warnings() == [f"These prices are as of {PRICES.read}, more than a year ago."]
     assert old.warnings()[0] in old.as_text()
 
 
