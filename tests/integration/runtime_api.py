@@ -31,6 +31,8 @@ class RuntimeApi:
     def __init__(self) -> None:
         self.events: queue.Queue[tuple[str, dict[str, Any], float]] = queue.Queue()
         self.answers: queue.Queue[Answer] = queue.Queue()
+        self.trace = f"Root=1-00000000-{'0' * 24}"
+        """The tracing header of what is invoked next."""
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,7 +48,7 @@ class RuntimeApi:
                     "Lambda-Runtime-Invoked-Function-Arn",
                     "arn:aws:lambda:us-east-1:123456789012:function:embedder",
                 )
-                self.send_header("Lambda-Runtime-Trace-Id", f"Root=1-00000000-{'0' * 24}")
+                self.send_header("Lambda-Runtime-Trace-Id", api.trace)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

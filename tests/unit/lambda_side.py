@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 import app as routes
 
 CALLER = "arn:aws:iam::123456789012:user/anna"
-ROOT = "1-5759e988-bd862e3fe1be46a994272793"
 
 
 class Context:
@@ -26,12 +25,19 @@ class Context:
 def ask(
     method: str, route: str, body: Any = None, *, query: str = "", **parameters: str
 ) -> tuple[int, Any]:
-    """(status, body) of the API's answer to an event of API Gateway's
-    (https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html)."""
+    """(status, body) of the API's answer to an event of API Gateway's."""
+    answer = routes.app(gateway_event(method, route, body, query=query, **parameters), Context())
+    return answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None
+
+
+def gateway_event(
+    method: str, route: str, body: Any = None, *, query: str = "", **parameters: str
+) -> dict[str, Any]:
+    """https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html"""
     given: dict[str, list[str]] = {}
     for name, value in parse_qsl(query):
         given.setdefault(name, []).append(value)
-    event = {
+    return {
         "requestContext": {
             "httpMethod": method,
             "resourcePath": route,
@@ -46,8 +52,6 @@ def ask(
         "isBase64Encoded": False,
         "body": None if body is None else json.dumps(body),
     }
-    answer = routes.app(event, Context())
-    return answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None
 
 
 def sqs_event(messages: list[dict[str, Any]], **attributes: str) -> dict[str, Any]:
