@@ -13,6 +13,9 @@ from infra.parts.measured import FIVE_MINUTES, Watched
 WIDTH = 24
 """Columns of a dashboard."""
 
+BY_THE_DAY = "-P14D"
+"""Over how long those are drawn that are measured a few times a day."""
+
 STAGES = ("Fetch", "Decode", "Thumbnail", "Embed", "Write")
 ENDS = ("Indexed", "Rejected", "Failed", "Archived", "Deleted", "Unchanged")
 
@@ -37,15 +40,22 @@ def dashboard(
         page.add_widgets(cloudwatch.TextWidget(markdown=f"## {title}", width=WIDTH, height=1))
         width = WIDTH // len(row)
         page.add_widgets(*(_graph(what, lines, width) for what, lines in row.items()))
+    slow = _slowly(watched)
+    page.add_widgets(
+        *(_graph(what, lines, WIDTH // len(slow), BY_THE_DAY) for what, lines in slow.items())
+    )
     return page
 
 
 Row = Mapping[str, Sequence[cloudwatch.IMetric]]
 
 
-def _graph(title: str, lines: Sequence[cloudwatch.IMetric], width: int) -> cloudwatch.GraphWidget:
+def _graph(
+    title: str, lines: Sequence[cloudwatch.IMetric], width: int, since: str | None = None
+) -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(
         title=title,
+        start=since,
         left=lines,
         width=width,
         left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
@@ -72,9 +82,11 @@ def _up(watched: Watched) -> Row:
 def _waiting(watched: Watched) -> Row:
     return {
         "messages": [
-            watched.sqs("ApproximateNumberOfMessagesVisible"),
-            watched.sqs("ApproximateNumberOfMessagesNotVisible"),
-            watched.sqs("ApproximateNumberOfMessagesVisible", of_dead_letters=True),
+            watched.sqs("ApproximateNumberOfMessagesVisible").with_(label="waiting"),
+            watched.sqs("ApproximateNumberOfMessagesNotVisible").with_(label="in work"),
+            watched.sqs("ApproximateNumberOfMessagesVisible", of_dead_letters=True).with_(
+                label="dead letters"
+            ),
         ],
         "seconds the oldest has waited": [watched.sqs("ApproximateAgeOfOldestMessage")],
         "functions at a time": [
@@ -85,7 +97,9 @@ def _waiting(watched: Watched) -> Row:
 
 
 def _fast(watched: Watched) -> Row:
-    arrival = [watched.own("embedder", "EventToIndexed", part) for part in ("p50", "p95")]
+    arrival = [
+        watched.own("embedder", "EventToIndexed", part).with_(label=part) for part in ("p50", "p95")
+    ]
     return {
         "milliseconds from the bucket to the index (half, 95 %)": arrival,
         "an image's stages, milliseconds (95 %)": [
@@ -134,10 +148,16 @@ def _costs(watched: Watched) -> Row:
             )
             for which, memory in watched.memory_mb.items()
         ],
-        "photos, bytes": [watched.bucket("BucketSizeBytes", "StandardStorage")],
-        "photos, number": [watched.bucket("NumberOfObjects", "AllStorageTypes")],
-        "US dollars": [watched.charges()],
     }
     if watched.domain:
         row["index: MB of disk left"] = [watched.cluster("FreeStorageSpace", "Minimum")]
     return row
+
+
+def _slowly(watched: Watched) -> Row:
+    """What changes slowly, and is measured so."""
+    return {
+        "photos, bytes": [watched.bucket("BucketSizeBytes", "StandardStorage")],
+        "photos, number": [watched.bucket("NumberOfObjects", "AllStorageTypes")],
+        "US dollars": [watched.charges()],
+    }

@@ -51,7 +51,7 @@ class Watched:
             dimensions_map={"QueueName": self.dead_letters if of_dead_letters else self.queue},
             statistic="Maximum",
             period=FIVE_MINUTES,
-            label="dead letters" if of_dead_letters else name,
+            label=name,
         )
 
     def function(self, which: str, name: str, statistic: str) -> cloudwatch.Metric:

@@ -196,6 +196,16 @@ def test_the_page_asks_five_questions_from_top_to_bottom() -> None:
     assert all(w["x"] + w["width"] <= 24 for w in page(template(CONFIG)))
 
 
+def test_what_is_measured_by_the_day_is_drawn_over_days_and_every_line_has_its_own_name() -> None:
+    for widget in page(template(CONFIG)):
+        about = widget["properties"]
+        last = [row[-1] for row in about.get("metrics", []) if isinstance(row[-1], dict)]
+        daily = any(options.get("period", 300) > 3600 for options in last)
+        assert daily == ("start" in about)
+        shown = [o["label"] for o in last if "label" in o and o.get("visible", True)]
+        assert len(shown) == len(set(shown))
+
+
 def test_a_letter_calls_at_once_and_the_alarm_stays_until_it_is_gone() -> None:
     alarm = alarms(template(CONFIG))["dead letters"]
     ((metric, statistic),) = metrics_of(alarm)
