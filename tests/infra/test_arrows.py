@@ -94,7 +94,7 @@ def test_the_queue_feeds_the_embedder_which_says_which_messages_failed(d: Deploy
     p, config = mapping.properties, d.config
     assert p["EventSourceArn"] == d.ingest.arn
     assert p["FunctionName"] in (embedder.resource.name, embedder.resource.arn)
-    assert p["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert p.get("FunctionResponseTypes") == ["ReportBatchItemFailures"]
     assert p["BatchSize"] == config.batch_size
     assert p["MaximumBatchingWindowInSeconds"] == config.batch_window
     assert p["ScalingConfig"] == {"MaximumConcurrency": config.max_concurrency}
