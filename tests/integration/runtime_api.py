@@ -71,6 +71,8 @@ class RuntimeApi:
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.address = f"127.0.0.1:{self.server.server_port}"
+        self.pid = 0
+        """Of the function's process, where there is one."""
         self._number = 0
 
     def invoke(self, event: dict[str, Any], seconds: float = 60) -> Answer:
@@ -115,6 +117,7 @@ def function(
         list(command), env={**environment, **lambda_environment(api)}, cwd=cwd,
         stdout=out, stderr=out,
     )  # fmt: skip
+    api.pid = process.pid
     with process:
         try:
             yield api
