@@ -14,7 +14,7 @@ IDLE := pip setuptools wheel click colorama pyyaml inquirer ansicon blessed edit
 	filelock fsspec tqdm
 LEAN := $(addprefix --no-emit-package=,$(IDLE))
 
-.PHONY: help demo model opensearch deploy destroy diff preflight outputs test nightly check fmt golden lock clean bench bench-ingest bench-reconcile bench-index bench-clip fuzz
+.PHONY: help demo model opensearch deploy destroy diff preflight outputs test nightly check fmt golden lock clean bench bench-container bench-ingest bench-reconcile bench-index bench-clip fuzz
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -71,6 +71,9 @@ bench-ingest: $(VENV)/dev.done  ## the one-machine stack beside the bare encoder
 
 bench-reconcile: $(VENV)/dev.done  ## a million keys compared, 500 photos embedded; ARGS='--keys 100000 --rounds 1'
 	@$(BIN)/python -m bench.reconcile $(ARGS)
+
+bench-container: $(VENV)/dev.done .cache/wheelhouse/done  ## the function's image: size, first answer, memory
+	@$(BIN)/python -m bench.container $(ARGS)
 
 N ?= 100000
 bench-index: $(VENV)/dev.done  ## OpenSearch beside the embedded index: speed, recall, size; N=1000000

@@ -4,12 +4,14 @@
 
 No test, cache, photo or secret gets in, because only what is named here is taken. Names and bytes
 of the context make its hash, and the hash an image's tag: what is the same is not built twice.
+`python -m infra.context FOLDER [MODEL]` makes one by hand.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Literal
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.identity import IDENTITY_FILE
 from chalicelib.clip.spec import ModelFolder
-from chalicelib.errors import ConfigurationError, ModelError
+from chalicelib.errors import ConfigurationError, IntellisenseError, ModelError
 from container_embedder.baked import baked
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,3 +149,22 @@ def _copy(source: Path, target: Path) -> None:
             f"{source} cannot be brought into the build context: {error.strerror}."
         ) from error
     target.chmod(_FILE_MODE)
+
+
+def main(arguments: list[str]) -> int:
+    from infra.models import STARTER, deployed_model
+
+    if len(arguments) not in (1, 2):
+        sys.stderr.write("usage: python -m infra.context FOLDER [MODEL]\n")
+        return 2
+    target, model = [*arguments, STARTER][:2]
+    try:
+        sys.stdout.write(f"{stage(Path(target), deployed_model(model))}\n")
+    except IntellisenseError as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

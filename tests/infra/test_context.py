@@ -11,8 +11,9 @@ import pytest
 
 from chalicelib.clip import load_clip
 from chalicelib.errors import ConfigurationError, ModelError
-from infra.context import BATCH, FUNCTION, GPU, ROOT, context_hash, sources, stage
-from infra.models import source_model
+from infra.context import BATCH, FUNCTION, GPU, ROOT, context_hash, main, sources, stage
+from infra.models import deployed_model, source_model
+from tests.unit import tiny_clip
 
 
 def names(folder: Path) -> set[str]:
@@ -152,3 +153,44 @@ def test_a_model_is_a_folder_or_what_was_fetched(tiny: Path, tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="is not a model folder"):
         source_model(str(tmp_path / "empty"), tmp_path)
+
+
+def test_a_context_can_be_made_by_hand(
+    tiny: Path, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([]) == 2
+    assert main([str(tmp_path / "context"), str(tmp_path / "nowhere")]) == 1
+    assert "error: There is no model" in capsys.readouterr().err
+    model = shutil.copytree(tiny, tmp_path / "tiny")
+    assert main([str(tmp_path / "context"), str(model)]) == 0
+    assert capsys.readouterr().out == f"{context_hash(tmp_path / 'context')}\n"
+    baked = load_clip(tmp_path / "context" / "model")
+    assert baked.fingerprint == load_clip(tiny).fingerprint
+
+
+def test_the_deploy_form_is_made_once_and_made_again_for_another_model(
+    tiny: Path, samples: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(tiny, tmp_path / "tiny")
+    form = deployed_model(str(model))
+    assert (form.name, load_clip(form).form) == ("tiny-int8", "int8")
+    made = (form / "optimised.json").stat()
+    assert deployed_model(str(model)) == form
+    assert (form / "optimised.json").stat() == made
+    tiny_clip.build(tmp_path / "other", seed=1)
+    shutil.rmtree(model)
+    (tmp_path / "other").rename(model)
+    again = load_clip(deployed_model(str(model)))
+    assert again.fingerprint == load_clip(model).fingerprint
+    assert again.fingerprint != load_clip(tiny).fingerprint
+
+
+def test_a_model_in_int8_is_refused_for_gpus_with_a_sentence(
+    tiny: Path, samples: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(tiny, tmp_path / "tiny")
+    form = deployed_model(str(model))
+    assert deployed_model(str(form)) == form
+    with pytest.raises(ConfigurationError, match="set gpu = false"):
+        deployed_model(str(form), device="gpu")
+    assert load_clip(deployed_model(str(model), device="gpu"), device="cpu").form == "fp16"

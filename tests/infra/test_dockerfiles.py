@@ -145,3 +145,24 @@ def test_a_step_that_cannot_be_performed_is_a_failure(step: str, tmp_path: Path)
     file = written(tmp_path, f"FROM base AS one\n{step}\n")
     with pytest.raises((AssertionError, FileNotFoundError, KeyError)):
         build(file, "one", ground(tmp_path), tmp_path / "images", {})
+
+
+def test_what_the_stack_starts_is_what_the_images_know() -> None:
+    """Lambda and Batch put their own words in CMD's place, and none in ENTRYPOINT's."""
+    from infra.parts.batch import COMMAND
+    from infra.parts.functions import EMBEDDER, SEARCH
+
+    stages = read_stages(FOLDER / "Dockerfile")
+    last = ("function", "batch")
+    said = {name: {s.name: s.words({}) for s in stages[name].steps} for name in last}
+    assert said["function"] == {
+        "ENTRYPOINT": ["python3", "-m", "awslambdaric"],
+        "CMD": [EMBEDDER],
+    }
+    assert said["batch"] == {
+        "ENTRYPOINT": ["python3", "-m", "container_embedder.batch_job"],
+        "CMD": list(COMMAND),
+    }
+    gpu = read_stages(FOLDER / "Dockerfile.gpu")["batch"].steps[-2:]
+    assert {s.name: s.words({}) for s in gpu} == said["batch"]
+    assert SEARCH == "app.app"
