@@ -81,7 +81,8 @@ class ServiceStack(Stack):
         )
         CfnOutput(self, "ApiUrl", value=self.api.url)
         self._add_bulk_work(repository, context, shared)
-        self.settings = BucketSettings(self, "Settings", config=config)
+        if config.bucket or self.cookies:
+            self.settings = BucketSettings(self, "Settings", config=config)
         if config.bucket:
             self.settings.notify(config.bucket, data.queues.ingest.queue_arn)
         if data.sign_in and self.cookies:
