@@ -66,10 +66,20 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name in ("deploy", "destroy"):
             command.add_argument("--yes", action="store_true", help="ask nothing")
+        if name in ("synth", "diff", "deploy"):
+            command.add_argument(
+                "--bulk-only", action="store_true", help="a new model for bulk work alone"
+            )
         if name == "destroy":
             reach = command.add_mutually_exclusive_group()
             for kept in ("index", "photos"):
-                reach.add_argument(f"--{kept}-too", dest="reach", action="store_const", const=kept)
+                reach.add_argument(
+                    f"--{kept}-too",
+                    dest="reach",
+                    action="store_const",
+                    const=kept,
+                    help=f"the {kept} too",
+                )
             command.set_defaults(reach="service")
     return parser
 
@@ -143,6 +153,7 @@ def _deployment(given: argparse.Namespace) -> Deployment:
         parts=RealParts(),
         work=cache_folder() / "deploy" / config.name,
         web=ROOT / "web",
+        bulk_only=given.bulk_only,
     )
 
 

@@ -39,7 +39,7 @@ def know_email(run: Deployment) -> None:
 
 
 def prepare_images(run: Deployment) -> None:
-    run.images = run.parts.images(run.config, run.work)
+    run.images, run.model = run.parts.images(run.config, run.work)
 
 
 def know_cookie_key(run: Deployment) -> None:
@@ -138,6 +138,8 @@ def next_steps(config: Config, outputs: Mapping[str, str]) -> str:
         lines.append(f"Sign in as {config.email} with the password in the mail; then drop photos.")
     lines.append(f"Or:   aws s3 cp --recursive PHOTOS s3://{outputs['PhotosBucket']}/")
     if config.bucket:
-        lines.append("What was in the bucket before: docs/operations.md, Backfill.")
+        lines.append(
+            "What was in the bucket before: docs/operations.md, Photos that are there already."
+        )
     lines.append("All names and addresses: python -m infra outputs")
     return "\n".join(lines)

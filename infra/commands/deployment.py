@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from chalicelib.errors import ConfigurationError
 from infra.commands.account import Account, outputs_of
 from infra.commands.cdk import Cdk
 from infra.commands.cookies import CookieKey
@@ -18,9 +19,9 @@ from infra.config import Config
 class Parts(Protocol):
     """What is made on this machine before anything changes in the account."""
 
-    def images(self, config: Config, work: Path) -> list[Wanted]:
-        """The model made ready and the build contexts staged below `work`, which may hold older
-        ones."""
+    def images(self, config: Config, work: Path) -> tuple[list[Wanted], str]:
+        """The build contexts, staged below `work`, which may hold older ones, and the model in
+        them as `IMAGES_MODEL` names it."""
 
     def synthesize(self, config: Config, outdir: Path, context: Mapping[str, str]) -> Path:
         """The cloud assembly, in `outdir`."""
@@ -37,9 +38,12 @@ class Deployment:
     work: Path
     """A folder of this deployment's own; all of it can be made again."""
     web: Path
+    bulk_only: bool = False
+    """Whether only bulk work gets the new images and model: functions and API keep theirs."""
     pause: float = 5.0
     """Seconds between two looks at a build."""
     images: list[Wanted] = field(default_factory=list)
+    model: str = ""
     cookie: CookieKey | None = None
 
     @property
@@ -58,9 +62,18 @@ class Deployment:
     def context(self) -> dict[str, str]:
         """What the stacks need beyond the config."""
         context = {image.context_key: image.tag for image in self.images}
-        if self.cookie:
-            context["cookie_public_key"] = self.cookie.public
-        return context
+        context["model"] = self.model
+        context["cookie_public_key"] = self.cookie.public if self.cookie else ""
+        context.setdefault("gpu_tag", "")
+        return context | (self._kept() if self.bulk_only else {})
+
+    def _kept(self) -> dict[str, str]:
+        """What the functions run now. Raises ConfigurationError where none are deployed."""
+        outputs = self.outputs()
+        try:
+            return {"embedder_tag": outputs["FunctionTag"], "model": outputs["Model"]}
+        except KeyError as error:
+            raise ConfigurationError("Nothing is deployed that could keep its model.") from error
 
     def outputs(self) -> dict[str, str]:
         return outputs_of(self.account, self.config)

@@ -41,9 +41,7 @@ class Destruction:
         self._stack(self.config.service_stack)
         self._empty(outputs.get("SourceBucket", ""))
         self._stack(self.config.builds_stack)
-        if self.config.auth == "cognito":
-            cookies.forget(self.account, self.config.name)
-            users.forget_email(self.account, self.config.name)
+        cookies.forget(self.account, self.config.name)
         if self.reach == "service":
             self._empty(outputs.get("SiteBucket", ""))
         else:
@@ -60,6 +58,9 @@ class Destruction:
         if self.reach == "photos" and not self.config.bucket:
             self._empty(photos)
         self._stack(self.config.data_stack)
+        users.forget_email(self.account, self.config.name)
+        if self.reach == "photos" and outputs.get("UserPoolId"):
+            users.forget_everybody(self.account, outputs["UserPoolId"])
         if self.config.bucket or not emptying.exists(self.account, photos):
             return
         if self.reach == "photos":
@@ -90,9 +91,11 @@ class Destruction:
     def _say_what_goes(self, photos: str) -> None:
         say = self.tell.say
         say(f"From account {self.account.id}, {self.account.region}, go:")
-        say("  API, page, sign-in with all its users, functions, bulk work, images")
+        say("  API, page, functions, bulk work, images")
         if self.reach != "service":
             say("  the index, thumbnails, and messages that wait")
+        if self.reach == "photos":
+            say("  the user pool with everybody in it")
         if self.reach == "photos" and not self.config.bucket:
             say(f"  ALL PHOTOS in {photos}, with their older versions")
 
@@ -114,9 +117,11 @@ class Destruction:
             say(f"The photos stay: {photos}, {count:,} objects, about ${cost:,.2f} a month.")
             if self.reach != "service" and not self.config.bucket:
                 say(f'To deploy over them again: bucket = "{photos}" in CONFIG.')
+        if self.reach == "index" and self.config.auth == "cognito":
+            say("The user pool stays, though another deployment makes another one.")
         if self.account.stack(self.config.data_stack):
             say(
-                f"The stack {self.config.data_stack} stays, with index, thumbnails and queue: its "
+                f"The stack {self.config.data_stack} stays, with index, users and queue: its "
                 "OpenSearch domain costs as before. `--index-too` removes them; a later deployment "
                 "makes them again from the photos."
             )

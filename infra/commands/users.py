@@ -82,3 +82,14 @@ def _invite(cognito: Any, pool: str, email: str) -> bool:
             return False
         raise
     return True
+
+
+def forget_everybody(account: Account, pool: str) -> None:
+    """Delete the pool, which outlives its stack and is protected; nothing where it is gone."""
+    cognito = account.client("cognito-idp")
+    try:
+        cognito.update_user_pool(UserPoolId=pool, DeletionProtection="INACTIVE")
+        cognito.delete_user_pool(UserPoolId=pool)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise

@@ -80,6 +80,8 @@ class ServiceStack(Stack):
             user_pool_arn=data.sign_in.pool.user_pool_arn if data.sign_in else "",
         )
         CfnOutput(self, "ApiUrl", value=self.api.url)
+        CfnOutput(self, "FunctionTag", value=context["embedder_tag"])
+        CfnOutput(self, "Model", value=context["model"])
         self._add_bulk_work(repository, context, shared)
         if config.bucket or self.cookies:
             self.settings = BucketSettings(self, "Settings", config=config)

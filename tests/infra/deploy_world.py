@@ -22,6 +22,29 @@ from infra.config import Config
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 
+DISTRIBUTION = {
+    "CallerReference": "1",
+    "Comment": "",
+    "Enabled": True,
+    "Origins": {
+        "Quantity": 1,
+        "Items": [
+            {
+                "Id": "site",
+                "DomainName": "site.s3.eu-west-1.amazonaws.com",
+                "S3OriginConfig": {"OriginAccessIdentity": ""},
+            }
+        ],
+    },
+    "DefaultCacheBehavior": {
+        "TargetOriginId": "site",
+        "ViewerProtocolPolicy": "https-only",
+        "MinTTL": 0,
+        "ForwardedValues": {"QueryString": False, "Cookies": {"Forward": "none"}},
+    },
+}
+"""The least that CloudFront takes."""
+
 
 class Heard(Teller):
     """Everything that was said is in `text`; a question is answered from `answers`, in order."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,6 +15,7 @@ from chalicelib.errors import ConfigurationError
 from infra.commands import codebuild, docker, images
 from infra.commands.account import Account
 from tests.infra import deploy_world
+from tests.infra.deploy_builds import Builds, put
 
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine"
 OUTPUTS = {"Repository": REPOSITORY, "BuildProject": "mine-images", "SourceBucket": "mine-builds"}
@@ -55,12 +54,6 @@ def wanted(tmp_path: Path) -> images.Wanted:
     return images.Wanted("embedder_tag", "function-1", context, arguments, "linux/amd64")
 
 
-def put(account: Account, tag: str) -> None:
-    kind = "application/vnd.docker.distribution.manifest.v2+json"
-    manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": {}, "layers": []})
-    account.client("ecr").put_image(repositoryName="mine", imageManifest=manifest, imageTag=tag)
-
-
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     """A `docker` on the PATH; returns what it heard."""
@@ -77,7 +70,7 @@ def test_an_image_that_is_in_the_repository_is_not_built(
     account: Account, wanted: images.Wanted
 ) -> None:
     assert not images.is_there(account, REPOSITORY, wanted.tag)
-    put(account, wanted.tag)
+    put(account, "mine", wanted.tag)
     tell = deploy_world.Heard()
     images.build(account, wanted, OUTPUTS, tell, pause=0)
     assert "is in the repository already" in tell.text
@@ -137,49 +130,9 @@ def test_the_archive_is_the_same_each_time_and_keeps_modes(
         assert read.read("model/a b.onnx") == b"weights"
 
 
-class Builds:
-    """CodeBuild as it answers, with the fields that are read; a build goes one phase further
-    each time it is looked at. moto's are done as soon as they are started."""
-
-    def __init__(self, account: Account, end: str = "SUCCEEDED") -> None:
-        self._account = account
-        self._end = end
-        self.builds: dict[str, dict[str, Any]] = {}
-        self.started: list[dict[str, Any]] = []
-        self.on_end: Callable[[], None] = lambda: None
-
-    def answer(self, target: str, _method: str, given: dict[str, Any]) -> Any:
-        return getattr(self, target.split(".")[1])(given)
-
-    def StartBuild(self, given: dict[str, Any]) -> Any:
-        self.started.append(given)
-        build = {
-            "id": f"mine-images:{len(self.builds)}",
-            "buildStatus": "IN_PROGRESS",
-            "currentPhase": "SUBMITTED",
-            "environment": {"environmentVariables": given["environmentVariablesOverride"]},
-            "logs": {"deepLink": "https://console"},
-        }
-        self.builds[build["id"]] = build
-        return {"build": build}
-
-    def ListBuildsForProject(self, _given: dict[str, Any]) -> Any:
-        return {"ids": list(self.builds)[::-1]}
-
-    def BatchGetBuilds(self, given: dict[str, Any]) -> Any:
-        for build in (self.builds[name] for name in given["ids"]):
-            if build["currentPhase"] == "SUBMITTED":
-                build["currentPhase"] = "BUILD"
-                build["logs"] |= {"groupName": "builds", "streamName": "1"}
-            elif build["currentPhase"] == "BUILD":
-                build |= {"currentPhase": "COMPLETED", "buildStatus": self._end}
-                self.on_end()
-        return {"builds": [self.builds[name] for name in given["ids"]]}
-
-
 @pytest.fixture
 def builds(account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
-    builds = Builds(account)
+    builds = Builds()
     s3, logs = account.client("s3"), account.client("logs")
     s3.create_bucket(
         Bucket="mine-builds", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
@@ -238,7 +191,7 @@ def test_a_build_of_another_image_is_not_joined(
 def test_a_build_that_fails_says_where_its_log_is(
     account: Account, wanted: images.Wanted, builds: Builds
 ) -> None:
-    builds._end = "FAILED"
+    builds.end = "FAILED"
     with pytest.raises(ConfigurationError, match="ended as failed; its whole log: https://console"):
         images.build(account, wanted, OUTPUTS, deploy_world.Heard(), pause=0)
 
@@ -246,8 +199,8 @@ def test_a_build_that_fails_says_where_its_log_is(
 def test_a_build_that_lost_to_another_of_the_same_tag_is_no_failure(
     account: Account, wanted: images.Wanted, builds: Builds
 ) -> None:
-    builds._end = "FAILED"
-    builds.on_end = lambda: put(account, wanted.tag)
+    builds.end = "FAILED"
+    builds.on_end = lambda _image: put(account, "mine", wanted.tag)
     images.build(account, wanted, OUTPUTS, deploy_world.Heard(), pause=0)
     assert images.is_there(account, REPOSITORY, wanted.tag)
 

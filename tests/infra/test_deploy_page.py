@@ -30,24 +30,8 @@ def account(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Account:
 
 @pytest.fixture
 def distribution(account: Account) -> str:
-    origin = {
-        "Id": "site",
-        "DomainName": "site.s3.eu-west-1.amazonaws.com",
-        "S3OriginConfig": {"OriginAccessIdentity": ""},
-    }
     made = account.client("cloudfront").create_distribution(
-        DistributionConfig={
-            "CallerReference": "1",
-            "Comment": "",
-            "Enabled": True,
-            "Origins": {"Quantity": 1, "Items": [origin]},
-            "DefaultCacheBehavior": {
-                "TargetOriginId": "site",
-                "ViewerProtocolPolicy": "https-only",
-                "MinTTL": 0,
-                "ForwardedValues": {"QueryString": False, "Cookies": {"Forward": "none"}},
-            },
-        }
+        DistributionConfig=deploy_world.DISTRIBUTION
     )
     return str(made["Distribution"]["Id"])
 

@@ -15,58 +15,10 @@ from infra.commands.account import Account
 from infra.commands.findings import Finding
 from infra.config import Config
 from tests.infra import deploy_world
+from tests.infra.deploy_limits import SERVICES, Limits
 
 BUCKET = "old-photos"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234"
-
-
-class Limits:
-    """What moto lacks of an account: Lambda's concurrency, quotas, OpenSearch, simulated rights."""
-
-    def __init__(self) -> None:
-        self.concurrency = 1000
-        self.quotas = {check_limits.SPOT: 64.0, check_limits.ON_DEMAND: 64.0}
-        self.defaults = {check_limits.FARGATE: 256.0}
-        self.denied: set[str] = set()
-        self.engine = "OpenSearch_3.5"
-
-    def answer(self, target: str, method: str, given: dict[str, Any]) -> Any:
-        if target.endswith("/account-settings"):
-            few = {
-                "ConcurrentExecutions": self.concurrency,
-                "UnreservedConcurrentExecutions": self.concurrency,
-            }
-            return {"AccountLimit": few, "AccountUsage": {}}
-        if "ServiceQuota" in target:
-            known = self.defaults if "AWSDefault" in target else self.quotas
-            if given["QuotaCode"] not in known:
-                return 400, {"__type": "NoSuchResourceException", "message": "none"}
-            return {"Quota": {"Value": known[given["QuotaCode"]]}}
-        if target.endswith("/opensearch/versions"):
-            return {"Versions": ["OpenSearch_3.5", "OpenSearch_2.19", "Elasticsearch_7.10"]}
-        if "/instanceTypeDetails/" in target:
-            return {"InstanceTypeDetails": [{"InstanceType": "t3.small.search"}]}
-        if target.endswith("/domain/photos"):
-            return {"DomainStatus": {**REQUIRED, "EngineVersion": self.engine}}
-        if given.get("Action") == "SimulatePrincipalPolicy":
-            return self._simulated(given)
-        return 404, {"__type": "ResourceNotFoundException", "message": f"{method} {target}"}
-
-    def _simulated(self, given: dict[str, Any]) -> str:
-        names = [value for key, value in given.items() if key.startswith("ActionNames")]
-        members = "".join(
-            f"<member><EvalActionName>{name}</EvalActionName><EvalDecision>"
-            f"{'implicitDeny' if name in self.denied else 'allowed'}</EvalDecision></member>"
-            for name in names
-        )
-        return (
-            '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
-            f"<SimulatePrincipalPolicyResult><EvaluationResults>{members}</EvaluationResults>"
-            "</SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
-        )
-
-
-REQUIRED = {"DomainId": "1/photos", "DomainName": "photos", "ARN": "arn", "ClusterConfig": {}}
 
 
 @pytest.fixture
@@ -79,7 +31,7 @@ def account(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Account:
 def limits(account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Limits]:
     limits = Limits()
     with deploy_world.answering(limits.answer) as address:
-        for service in ("LAMBDA", "SERVICE_QUOTAS", "OPENSEARCH", "IAM"):
+        for service in SERVICES:
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", address)
         yield limits
 
