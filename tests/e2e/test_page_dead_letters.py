@@ -5,36 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import boto3
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.e2e.browser import Page
+from tests.e2e.letters import give_up
 from tests.integration.local_stack import BUCKET, LocalStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
 
 KEY = "trips/<b>a wide name without a place to break it</b>" + "x" * 80 + ".png"
-
-
-def give_up(site: LocalStack, body: str, **said: str) -> None:
-    """A letter, as the embedder sends it."""
-    sqs = boto3.client(
-        "sqs",
-        endpoint_url=site.s3_url,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
-    sqs.send_message(
-        QueueUrl=f"{site.s3_url}/123456789012/ingest-dead-letters",
-        MessageBody=body,
-        MessageAttributes={
-            name: {"DataType": "String", "StringValue": text} for name, text in said.items()
-        },
-    )
 
 
 def event(key: str) -> str:

@@ -11,6 +11,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.e2e.letters import give_up
 from tests.e2e.member import ADMIN, READER, UPLOADER, WATCH_ANSWERS, MemberPage
 from tests.e2e.oidc_server import OidcServer, providing
 from tests.integration.local_stack import LocalStack, running
@@ -169,6 +170,40 @@ def test_an_uploader_may_delete_what_is_theirs_and_nothing_else(
     page.click("item")
     page.one("viewer")
     assert page.all("delete") == []
+
+
+def test_what_could_not_be_processed_is_shown_to_whoever_may_see_to_it(
+    page: MemberPage, guarded: LocalStack
+) -> None:
+    give_up(guarded, "no event")
+    page.sign_in(READER)
+    page.until(lambda: "images" in page.one("status").text, "the status is drawn")
+    assert page.all("status-dead") == []
+    page.click("account")
+    page.click("sign-out")
+    page.one("sign-in-button")
+    page.sign_in(ADMIN)
+    page.click("status-dead")
+    page.click("dead-discard")
+    page.one("dead-reason").send_keys("made for this test", Keys.ENTER)
+    page.until(lambda: not page.all("dead-item"), "it is discarded")
+    page.click("dead-close")
+
+
+def test_signing_out_asks_first_where_that_ends_uploads(page: MemberPage, photo: Photo) -> None:
+    page.sign_in(UPLOADER, "/?collection=half")
+    with page.slow_uploads(20_000):
+        page.choose(photo("half.png"))
+        page.until(lambda: page.rows() == {"half.png": "uploading"}, "it is on its way")
+        page.click("account")
+        page.click("sign-out")
+        assert page.one("sign-out").text == "Uploads will end. Sign out?"
+        page.press(Keys.ESCAPE)
+        page.click("account")
+        assert page.one("sign-out").text == "Sign out"
+        page.click("sign-out")
+        page.click("sign-out")
+    page.one("sign-in-button")
 
 
 def test_tokens_that_end_during_an_upload_are_renewed_and_no_file_is_lost(
@@ -346,8 +381,11 @@ def test_a_browser_that_keeps_no_cookies_is_told_to(page: MemberPage) -> None:
 def test_sign_in_and_sign_out_by_the_keyboard_alone(page: MemberPage) -> None:
     page.visit()
     page.one("sign-in-button")
-    page.press(Keys.ESCAPE, Keys.ESCAPE)
-    assert page.focused()["testid"] == "sign-in-button"
+    for knows_closedby in (True, False):  # not every browser does
+        if not knows_closedby:
+            page.js("document.getElementById('sign-in').removeAttribute('closedby')")
+        page.press(Keys.ESCAPE, Keys.ESCAPE, Keys.ESCAPE)
+        assert page.focused()["testid"] == "sign-in-button"
     page.press(Keys.ENTER)
     page.until(lambda: page.driver.title == "Sign in at the pool", "the service asks")
     page.press(READER.name, Keys.TAB, READER.password, Keys.ENTER)

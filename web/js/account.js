@@ -2,30 +2,43 @@
 import { byId, el } from "./dom.js";
 import { texts } from "./texts.js";
 
-/**
- * @param {import("./session.js").Session} session
- * @param {() => boolean} busy whether signing out would end what is under way
- */
-export function showAccount(session, busy) {
-  const opener = byId("account");
-  const menu = byId("account-menu");
-  const name = el("strong", { text: session.name });
-  const may = el("p", { class: "small", text: texts.mayDo(session.may("upload"), session.may("admin")) });
-  const out = el("button", { type: "button", class: "button", data: { testid: "sign-out" }, text: texts.signOut });
-  let sure = false;
-  out.addEventListener("click", () => {
-    if (busy() && !sure) {
-      sure = true;
-      out.textContent = texts.signOutSure;
-      out.classList.add("danger");
-      return;
-    }
-    out.disabled = true;
-    session.signOut();
-  });
-  menu.replaceChildren(name, may, out);
-  opener.querySelector("span").textContent = [...session.name][0] ?? "?";
-  opener.setAttribute("aria-label", texts.accountOf(session.name));
-  opener.title = session.name;
-  opener.hidden = false;
+export class Account {
+  name = el("strong");
+  rights = el("p", { class: "small" });
+  out = el("button", { type: "button", class: "button", data: { testid: "sign-out" }, on: { click: () => this.#pressed() } });
+
+  /** @param {import("./session.js").Session} session @param {() => boolean} busy whether signing out would end what is under way */
+  constructor(session, busy) {
+    this.session = session;
+    this.busy = busy;
+    this.opener = byId("account");
+    const menu = byId("account-menu");
+    menu.append(this.name, this.rights, this.out);
+    menu.addEventListener("toggle", () => this.#ask(false));
+    this.#ask(false);
+  }
+
+  /** Shows who is here by now. */
+  draw() {
+    const { session } = this;
+    this.name.textContent = session.name;
+    this.rights.textContent = texts.mayDo(session.may("upload"), session.may("admin"));
+    this.opener.querySelector("span").textContent = [...session.name][0] ?? "?";
+    this.opener.setAttribute("aria-label", texts.accountOf(session.name));
+    this.opener.title = session.name;
+    this.opener.hidden = false;
+  }
+
+  /** @param {boolean} sure whether to ask once more */
+  #ask(sure) {
+    this.sure = sure;
+    this.out.textContent = sure ? texts.signOutSure : texts.signOut;
+    this.out.classList.toggle("danger", sure);
+  }
+
+  #pressed() {
+    if (this.busy() && !this.sure) return this.#ask(true);
+    this.out.disabled = true;
+    this.session.signOut();
+  }
 }

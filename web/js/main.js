@@ -1,5 +1,5 @@
 /** Puts the parts together: the address says what is shown, the parts tell the address what was asked. */
-import { showAccount } from "./account.js";
+import { Account } from "./account.js";
 import { announce } from "./announce.js";
 import { Api } from "./api.js";
 import { DeadLetters } from "./dead-letters.js";
@@ -83,6 +83,7 @@ class Page {
     this.watch = new IntersectionObserver(([entry]) => entry.isIntersecting && this.#loadMore(), { rootMargin: "1200px 0px" });
     takeFiles((files) => this.#takeFiles(files), () => api.may("upload"));
     this.#drawRights();
+    this.account = api.session && new Account(api.session, () => this.uploads.in("queued", "uploading").length > 0);
     if (api.session) api.session.listener = { entered: () => this.#entered(), leaving: () => this.uploads.cancelAll() };
     addEventListener("popstate", () => this.#follow());
     addEventListener("online", () => this.search.error && this.search.run(this.search.query));
@@ -358,7 +359,7 @@ class Page {
   #entered() {
     this.#drawRights();
     this.grid.askAgain();
-    if (this.api.session) showAccount(this.api.session, () => this.uploads.in("queued", "uploading").length > 0);
+    this.account?.draw();
   }
 
   #drawRights() {

@@ -141,7 +141,7 @@ export class Session {
     this.#renewing ??= this.provider.refresh(sessionStorage.getItem(REFRESH) ?? "")
       .then((tokens) => this.#take(tokens), (error) => {
         if (!(error instanceof Refused)) throw new Unreachable(texts.signIn.offline, { cause: error });
-        this.#leave(texts.signIn.ended);
+        this.#leave();
       })
       .finally(() => (this.#renewing = null));
     return this.#renewing;

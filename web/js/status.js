@@ -60,7 +60,7 @@ export class Status {
     const active = /** @type {HTMLElement|null} */ (document.activeElement);
     const focused = active && this.line.contains(active) ? active.dataset.testid : "";
     const rejected = images.rejected > 0 && button({ text: texts.statusRejected(images.rejected), class: "text-button", data: { testid: "status-rejected" }, click: this.listener.rejected });
-    const given = dead && dead.waiting > 0 && this.api.may("admin") && button({ text: texts.statusDead(dead.waiting), class: "text-button", data: { testid: "status-dead" }, click: this.listener.dead });
+    const given = dead && dead.waiting > 0 && button({ text: texts.statusDead(dead.waiting), class: "text-button", data: { testid: "status-dead" }, click: this.listener.dead });
     this.line.replaceChildren(
       ...[
         images.ready > 0 && el("span", { class: "count", data: { testid: "status-images" }, text: texts.total(images.ready) }),
