@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from selenium.common.exceptions import NoSuchWindowException, WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
@@ -43,6 +44,19 @@ class MemberPage(Page):
         self.stack = stack
         self.oidc = oidc
 
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """As everywhere; the page may also leave for the service while it is looked at."""
+
+        def here() -> Any:
+            try:
+                return condition()
+            except WebDriverException as error:
+                if "navigation" in str(error.msg):
+                    return None
+                raise
+
+        return super().until(here, what)
+
     def visit(self, address: str = "/") -> None:
         """Open it without waiting for images: nobody may be signed in."""
         self.driver.get(self.url + address)
@@ -54,7 +68,8 @@ class MemberPage(Page):
         field(By.NAME, "username").clear()
         field(By.NAME, "username").send_keys(user.name)
         field(By.NAME, "password").send_keys(password or user.password)
-        field(By.NAME, "enter").click()
+        with suppress(NoSuchWindowException):  # it may close before the driver has its answer
+            field(By.NAME, "enter").click()
 
     def sign_in(self, user: User, address: str = "/") -> None:
         self.visit(address)
