@@ -125,7 +125,7 @@ $(VENV)/dev.done: requirements-dev.txt | $(BIN)/python
 	@touch $@ $(VENV)/demo.done $(VENV)/infra.done
 
 $(VENV)/infra.done: infra/requirements.txt | $(BIN)/python
-	@echo "Installing what deploying needs (once, about 600 MB) …" >&2
+	@echo "Installing what deploying needs (once, about 800 MB) …" >&2
 	@$(PIP) -r infra/requirements.txt >&2
 	@touch $@
 

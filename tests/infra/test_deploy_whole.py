@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from moto.cloudformation.parsing import OutputMap
 from chalicelib.errors import ConfigurationError
 from infra.commands import deploy
 from infra.commands.account import Account
-from infra.commands.cdk import HERE, PINNED, installed
+from infra.commands.cdk import HERE, PINNED, Cdk, installed
 from infra.commands.deployment import run_steps
 from infra.config import Config
 from tests.infra import deploy_tiny, deploy_world
 from tests.infra.deploy_builds import Builds, put
 from tests.infra.deploy_limits import SERVICES, Limits
+from tests.infra.synthesized import assembly
 
 pytestmark = [
     pytest.mark.xdist_group("deploy"),
@@ -174,6 +176,64 @@ def test_the_email_is_asked_for_once(account: Account, tmp_path: Path) -> None:
         made.tell = deploy_world.Heard(*answers)
         run_steps(asking, made)
         assert made.config.email == "grace@example.org"
+
+
+def test_bulk_work_alone_gets_the_new_images_and_model(account: Account, tmp_path: Path) -> None:
+    made = deploy_tiny.deployment(tmp_path / "work", tmp_path / "made")
+    deploy.prepare_images(made)
+    assert (made.context()["embedder_tag"], made.context()["model"]) == (
+        "function-1",
+        "tiny:0123456789ab:8",
+    )
+    made.bulk_only = True
+    with pytest.raises(ConfigurationError, match="Nothing is deployed"):
+        made.context()
+    deploy_tiny.make_stacks(account, tmp_path / "made")
+    assert made.context() == {
+        "embedder_tag": "function-0",
+        "model": "tiny:ba9876543210:8",
+        "batch_tag": "batch-1",
+        "gpu_tag": "",
+        "cookie_public_key": "",
+    }
+
+
+def test_ctrl_c_ends_it_with_a_sentence_and_130(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def hang(*_: Any) -> Any:
+        asked.set()
+        answer.wait(60)
+        return {}
+
+    with deploy_world.answering(hang) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", address)
+        command = [sys.executable, "-m", "infra", "preflight"]
+        with subprocess.Popen(
+            command, cwd=deploy_tiny.ROOT, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert asked.wait(60)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        answer.set()
+    assert process.returncode == 130
+    assert said.strip() == "stopped; the same command goes on from there: what is done is skipped"
+
+
+def test_the_command_line_reads_the_products_own_templates(
+    account: Account, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = assembly(Config(account="123456789012", region="eu-west-1"))
+    names = [f"image-intellisense-{what}" for what in ("data", "builds", "service")]
+    Cdk(folder).diff(names)
+    said = capfd.readouterr().err
+    for name in names:
+        made = json.loads((folder / f"{name}.template.json").read_text())["Resources"]
+        for logical in made:
+            assert f" {logical}" in said, f"{logical} of {name}"
+    assert "Number of stacks with differences: 3" in said
 
 
 def test_the_command_line_is_the_pinned_one_with_the_locks_hash() -> None:
