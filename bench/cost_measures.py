@@ -29,10 +29,10 @@ from bench.crops import crops
 from bench.processor_time import TICK, family
 from chalicelib import wiring
 from chalicelib.config import Settings
+from infra.models import deployed_model
 from local.samples import sample_photos
 from local.stack import PHOTOS, Stack
 from models.cache import cache_folder
-from models.starter import build_starter
 
 BATCH = 10
 WARM_UP = 1
@@ -164,10 +164,10 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=210, help="photos of 500 pixels")
     parser.add_argument("--large", type=int, default=60, help="photos of 12 megapixels")
     parser.add_argument("--searches", type=int, default=200)
-    parser.add_argument("--model", type=Path, help="instead of the starter model")
+    parser.add_argument("--model", type=Path, help="instead of the starter model as it is deployed")
     options = parser.parse_args()
     cache = cache_folder()
-    model = options.model or build_starter(cache / "models" / "starter", cache)
+    model = options.model or deployed_model("starter", cache)
     large = [path.read_bytes() for path in photos(cache)["12 MP"]]
     sets = {
         "500 px": crops(sample_photos(cache), options.small),

@@ -95,12 +95,13 @@ class Month:
     def _searching(self) -> Iterator[Line]:
         config, searches, part = self.config, self.use.searches, "searching"
         memory, figures = config.search_memory / 1024, self.measured
-        busy = figures["search.processor_seconds"] / min(
-            1.0, lambda_processors(config.search_memory)
-        )
+        # One thread does most of it, so more than one processor makes it no faster.
+        processors = min(1.0, lambda_processors(config.search_memory))
+        busy = figures["search.processor_seconds"] / processors
         warm = busy + figures["search.index_seconds"] + figures["search.waits"]
-        cold = 0 if config.search_provisioned else figures["cold.share"] * figures["cold.seconds"]
-        seconds = searches * (warm + cold)
+        start = figures["cold.processor_seconds"] / processors + figures["cold.fetch"]
+        cold = 0.0 if config.search_provisioned else figures["cold.share"]
+        seconds = searches * (warm + cold * start)
         yield self._line(part, "Lambda", seconds * memory, f"lambda.{config.architecture}")
         yield self._line(part, "calls of it", searches, "lambda.request")
         kept = config.search_provisioned * memory * HOURS * 3600

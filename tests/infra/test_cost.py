@@ -56,28 +56,28 @@ def test_an_existing_domain_is_not_on_the_bill() -> None:
 
 
 def test_a_thousand_photos_embedded() -> None:
-    # 3008 MB are 1.7004 processors: 0.3394 s / 1.7004 = 0.19960 s; 4,068,053 B at 75 MB/s are
-    # 0.05424 s; 0.15 s of waiting shared by ten. 0.26884 s × 2.9375 GB × 1,000 = 789.7 GB-s.
+    # 3008 MB are 1.7004 processors: 0.1486 s / 1.7004 = 0.08739 s; 4,068,053 B at 75 MB/s are
+    # 0.05424 s; 0.15 s of waiting shared by ten. 0.15663 s × 2.9375 GB × 1,000 = 460.1 GB-s.
     found = line(month(), "embedding", "Lambda")
-    assert found.quantity == pytest.approx(789.7, abs=0.1)
-    assert found.dollars == pytest.approx(789.7 * 0.0000166667, rel=1e-3)
+    assert found.quantity == pytest.approx(460.1, abs=0.1)
+    assert found.dollars == pytest.approx(460.1 * 0.0000166667, rel=1e-3)
     # One message an image, and a receive and a delete for ten of them.
     assert line(month(), "embedding", "messages").quantity == 1_200
     assert line(month(), "embedding", "uploads and thumbnails").dollars == pytest.approx(0.01)
 
 
 def test_a_hundred_thousand_searches() -> None:
-    # 0.0038 + 0.0241 + 0.01 s, and 3 s for one in a hundred: 0.0679 s × 1769 / 1024 GB × 100,000.
-    assert line(month(), "searching", "Lambda").quantity == pytest.approx(11_730, abs=1)
+    # 0.0027 + 0.0241 + 0.01 s, and 2.3 s for one in a hundred: 0.0598 s × 1769 / 1024 GB × 100,000.
+    assert line(month(), "searching", "Lambda").quantity == pytest.approx(10_331, abs=1)
     # The search itself, three calls around it, and one for each new image.
     assert line(month(), "API", "API Gateway").dollars == pytest.approx(401_000 * 3.5e-6)
 
 
 def test_pictures_that_are_sent() -> None:
     found = month()
-    # 2,000,000 thumbnails of 28,251 bytes and 10,000 visits of 120,000.
+    # 2,000,000 thumbnails of 28,225 bytes and 10,000 visits of 120,000.
     sent = line(found, "pictures shown", "page and thumbnails, CloudFront")
-    assert sent.dollars == pytest.approx((56.502 + 1.2) * 0.085)
+    assert sent.dollars == pytest.approx((56.45 + 1.2) * 0.085)
     # 10,000 photos of 4.068 MB.
     assert line(found, "pictures shown", "photos opened, from S3").dollars == pytest.approx(
         40.68053 * 0.09
@@ -130,11 +130,11 @@ def test_idle_costs_the_domain_and_a_few_dollars_more() -> None:
 def test_a_million_images_by_functions_and_by_jobs() -> None:
     found = {way.name: way for way in ways(Config(), USE, PRICES, MEASURED, 1_000_000)}
     by_lambda = found["Lambda, 10 at a time"]
-    assert by_lambda.hours == pytest.approx(1_000_000 * 0.26884 / 10 / 3600, rel=1e-3)
+    assert by_lambda.hours == pytest.approx(1_000_000 * 0.15663 / 10 / 3600, rel=1e-3)
     # GB-seconds, 100,000 calls, 1,200,000 messages; a read and a write an image.
-    assert by_lambda.dollars == pytest.approx(13.16 + 0.02 + 0.48 + 0.4 + 5, abs=0.02)
+    assert by_lambda.dollars == pytest.approx(7.67 + 0.02 + 0.48 + 0.4 + 5, abs=0.02)
     by_jobs = found["Fargate, 16 processors"]
-    assert by_jobs.hours == pytest.approx(1_000_000 * 0.3394 / 16 / 3600)
+    assert by_jobs.hours == pytest.approx(1_000_000 * 0.1486 / 16 / 3600)
     hourly = 16 * 0.04048 + 32 * 0.004445
     assert by_jobs.dollars == pytest.approx(by_jobs.hours * hourly + 5.4)
     spot = found["Fargate, 16 processors, spot"]
