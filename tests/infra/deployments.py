@@ -1,5 +1,4 @@
-"""The deployments that proofs look at: one for each choice that changes how things are wired. Those
-of `test_synth`, so that a process synthesizes each but once."""
+"""The deployments that proofs look at: one for each choice that changes how things are wired."""
 
 from __future__ import annotations
 
@@ -12,10 +11,15 @@ from tests.infra.synthesized import templates
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
 
+INVENTORIES = "inventories"
+"""The bucket that S3 writes its lists into."""
+
 CHOICES = {
     "the defaults": Config(),
     "AWS identities": Config(auth="iam"),
-    "an existing bucket": Config(bucket="old-photos", bucket_key_arn=KEY),
+    "an existing bucket": Config(
+        bucket="old-photos", bucket_key_arn=KEY, inventory_bucket=INVENTORIES
+    ),
     "an existing bucket by EventBridge": Config(bucket="old-photos", events="eventbridge"),
     "an existing domain": Config(
         opensearch_url="https://search-x.eu-west-1.es.amazonaws.com",

@@ -68,10 +68,6 @@ def functions(stacks: Stacks) -> list[Function]:
     return [f for f in found if "IMAGES_BUCKET" in f.environment]
 
 
-def with_handler(stacks: Stacks, handler: str) -> list[Function]:
-    return [function for function in functions(stacks) if function.handler == handler]
-
-
 @dataclass(frozen=True)
 class Job:
     """A definition of bulk work."""

@@ -15,13 +15,11 @@ import requests
 
 from chalicelib.records import image_id
 from tests.infra.asked import Answer
+from tests.infra.deployments import INVENTORIES
 from tests.infra.played import Played
 from tests.integration.pictures import jpeg, plain
 
 POISON = "no event at all"
-
-INVENTORIES = "inventories"
-"""The bucket that S3 writes its lists into."""
 
 
 class Life:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -281,8 +281,3 @@ def _arn(resource: Resource) -> str:
         return resource.arn
     except Unresolved:
         return ""
-
-
-def among(resources: list[Resource]) -> Iterator[str]:
-    """Where each stands, for messages."""
-    return (f"{r.place} ({r.type})" for r in resources)
