@@ -12,6 +12,10 @@ from infra.commands.findings import Finding, blocked, fine
 from infra.config import Config
 from infra.handlers.bucket_settings.overlaps import in_the_way
 
+NEVER_MADE = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
+"""Of a stack with nothing in it: its making failed, or was only looked at
+(https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html)."""
+
 
 def bucket(config: Config, account: Account) -> Iterator[Finding]:
     if not config.bucket:
@@ -84,7 +88,8 @@ def _notifications(s3: Any, config: Config, account: Account) -> Iterator[Findin
 def _left_behind(config: Config, account: Account) -> Iterator[Finding]:
     """The bucket that an earlier deployment of this name made, and that outlived its stack."""
     name = f"{config.name}-photos-{account.id}-{account.region}"
-    if account.stack(config.data_stack):
+    stack = account.stack(config.data_stack)
+    if stack and stack["StackStatus"] not in NEVER_MADE:
         return
     try:
         account.client("s3").head_bucket(Bucket=name)

@@ -87,7 +87,9 @@ class Buckets(Construct):
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=config.versioned,
-            removal_policy=RemovalPolicy.RETAIN,
+            # A first deployment that is rolled back takes the empty bucket with it, so that the
+            # next one finds the name free.
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     id="unfinished uploads",

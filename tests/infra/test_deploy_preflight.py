@@ -16,6 +16,7 @@ from infra.commands.findings import Finding
 from infra.config import Config
 from tests.infra import deploy_world
 from tests.infra.deploy_limits import SERVICES, Limits
+from tests.infra.synthesized import resources, templates
 
 BUCKET = "old-photos"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234"
@@ -223,6 +224,29 @@ def test_a_bucket_that_outlived_its_stack_is_to_be_brought_in(account: Account) 
     make(account.client("s3"), name)
     finding = only(check_bucket.bucket(Config(), account))
     assert (finding.level, f'bucket = "{name}"' in finding.remedy) == ("blocking", True)
+    queue = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
+    cloudformation = account.client("cloudformation")
+    cloudformation.create_change_set(
+        StackName="image-intellisense-data",
+        ChangeSetName="looked-at",
+        ChangeSetType="CREATE",
+        TemplateBody=json.dumps(queue),
+    )
+    assert only(check_bucket.bucket(Config(), account)).level == "blocking"
+    cloudformation.execute_change_set(
+        StackName="image-intellisense-data", ChangeSetName="looked-at"
+    )
+    assert list(check_bucket.bucket(Config(), account)) == []
+
+
+def test_a_first_deployment_that_is_rolled_back_leaves_no_bucket_behind() -> None:
+    (photos,) = [
+        bucket
+        for bucket in resources(templates()["data"], "AWS::S3::Bucket").values()
+        if "NotificationConfiguration" in bucket["Properties"]
+    ]
+    assert photos["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert photos["UpdateReplacePolicy"] == "Retain"
 
 
 def test_the_command_prints_json_and_its_status_says_whether_something_blocks(
