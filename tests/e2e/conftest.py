@@ -11,7 +11,10 @@ from selenium.webdriver import Chrome
 
 from tests import needs
 from tests.e2e.browser import Page, start_chromium
+from tests.e2e.member import ADMIN, READER, UPLOADER, MemberPage
+from tests.e2e.oidc_server import OidcServer, providing
 from tests.integration.local_stack import LocalStack, running
+from tests.integration.processes import eventually
 
 SEEDS = ("chelsea-the-cat.png", "clock.png", "rocket.jpg")
 """Photos that are there from the start, in the collection "seeds"."""
@@ -60,3 +63,54 @@ def photo(samples: Path, tmp_path: Path) -> Callable[..., Path]:
         return Path(shutil.copy(samples / of, tmp_path / name))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[OidcServer]:
+    with providing(ADMIN, UPLOADER, READER) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def guarded(
+    pool: OidcServer, starter: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalStack]:
+    """A stack with sign-in, and the seeds straight in its bucket."""
+    folder = tmp_path_factory.mktemp("guarded")
+    file = folder / "sign-in.json"
+    file.write_text(pool.file())
+    with running(folder / "data", starter, "--sign-in", file) as stack:
+        pool.redirects.add(f"{stack.url}/")
+        key = {"Authorization": f"Bearer {pool.access_token(ADMIN.name)}"}
+        body = {"files": [{"name": "any.png", "size": 1}]}
+        answer = stack.request("POST", "/uploads", json=body, headers=key)
+        stack.s3_url = answer.json()["uploads"][0]["post"]["url"].rpartition("/")[0]
+        seeds = [stack.put(f"seeds/{n}", (samples / n).read_bytes()) for n in SEEDS]
+        for seed in seeds:
+            at = f"/images/{seed}"
+            eventually(lambda at=at: stack.request("GET", at, headers=key).status_code == 200)
+        yield stack
+
+
+@pytest.fixture
+def member(driver: Chrome, guarded: LocalStack, pool: OidcServer) -> Iterator[MemberPage]:
+    """A tab of its own in a browser that keeps nothing of this site yet."""
+    pool.lifetime, pool.issued_ago, pool.rotates, pool.down = 3600.0, 0.0, False, False
+    pool.forget_all()
+    pool.asked.clear()
+    first = driver.current_window_handle
+    driver.switch_to.new_window("tab")
+    data = {"origin": guarded.url, "storageTypes": "all"}
+    driver.execute_cdp_cmd("Storage.clearDataForOrigin", data)
+    driver.execute_cdp_cmd("Storage.clearCookies", {})
+    page = MemberPage(driver, guarded, pool)
+    page.console()
+    yield page
+    complaints = page.console()
+    page.leave()
+    for window in driver.window_handles:
+        if window != first:
+            driver.switch_to.window(window)
+            driver.close()
+    driver.switch_to.window(first)
+    assert complaints == []

@@ -18,6 +18,9 @@ ADMIN = User("ada", "counts-1843", ("admin",))
 UPLOADER = User("grace", "compiles-1952", ("upload",))
 READER = User("alan", "reads-1936")
 
+ENDED = ("/oauth2/token", "/thumbnail")
+"""What a browser notes when a session has ended: no new token, and a picture without its cookie."""
+
 WATCH_ANSWERS = """
 window.answers = [];
 const ask = window.fetch;
@@ -93,6 +96,11 @@ class MemberPage(Page):
         """What the sign-in screen says is wrong."""
         text: str = self.one("sign-in-problem").text
         return text
+
+    def drawn(self) -> None:
+        """Wait until each thumbnail has come."""
+        widths = "return [...document.querySelectorAll('#grid img')].map((i) => i.naturalWidth)"
+        self.until(lambda: all(self.js(widths)), "each thumbnail is drawn")
 
     def expected(self, *parts: str) -> None:
         """What the browser complained of so far is of these kinds, and is forgotten."""

@@ -1,0 +1,199 @@
+"""What becomes of a session on the page: renewed, ended and taken up again, left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.e2e.member import ADMIN, ENDED, READER, UPLOADER, WATCH_ANSWERS, MemberPage
+from tests.e2e.oidc_server import OidcServer
+from tests.integration.local_stack import LocalStack
+
+pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
+
+Photo = Callable[..., Path]
+
+
+def test_signing_out_asks_first_where_that_ends_uploads(member: MemberPage, photo: Photo) -> None:
+    member.sign_in(UPLOADER, "/?collection=half")
+    with member.slow_uploads(20_000):
+        member.choose(photo("half.png"))
+        member.until(lambda: member.rows() == {"half.png": "uploading"}, "it is on its way")
+        member.click("account")
+        member.click("sign-out")
+        assert member.one("sign-out").text == "Uploads will end. Sign out?"
+        member.press(Keys.ESCAPE)
+        member.click("account")
+        assert member.one("sign-out").text == "Sign out"
+        member.click("sign-out")
+        member.click("sign-out")
+    member.one("sign-in-button")
+
+
+def test_tokens_that_end_during_an_upload_are_renewed_and_no_file_is_lost(
+    member: MemberPage, pool: OidcServer, photo: Photo
+) -> None:
+    pool.lifetime, pool.rotates = 3, True
+    member.sign_in(UPLOADER, "/?collection=long")
+    names = [f"long-{n}.png" for n in range(6)]
+    with member.slow_uploads(250_000):
+        member.choose(*[photo(name) for name in names])
+        member.until(lambda: pool.asked.count("refresh_token") >= 2, "the token ends twice")
+        assert "uploading" in member.rows().values()
+    for name in names:
+        member.uploaded(name)
+    assert member.all("sign-in") == []
+    # A cookie of three seconds may end on its way; the next one brings what it did not.
+    member.drawn()
+    member.expected("/thumbnail")
+
+
+def test_a_token_that_is_not_taken_is_renewed_once_for_all_who_wait(
+    member: MemberPage, pool: OidcServer
+) -> None:
+    member.run_first(WATCH_ANSWERS)
+    member.sign_in(READER)
+    pool.asked.clear()
+    member.js(
+        """
+        window.answers = [];
+        window.spoil = true;
+        document.getElementById("search").value = "a rocket";
+        document.getElementById("search-form").requestSubmit();
+        dispatchEvent(new Event("online")); // asks for the status too
+        """
+    )
+    member.until(
+        lambda: member.js("return answers.filter(a => a[1] === 401).length >= 2"), "refused"
+    )
+    member.settled()
+    assert member.one("item").get_attribute("title") == "rocket.jpg"
+    answered = [tuple(each) for each in member.js("return answers")]
+    assert pool.asked == ["refresh_token"]
+    for path in ("/api/search", "/api/stats"):
+        assert [status for name, status in answered if name == path][:2] == [401, 200]
+    member.expected("401")
+
+
+def test_after_the_session_has_ended_uploads_wait_and_go_on_after_sign_in(
+    member: MemberPage, pool: OidcServer, photo: Photo
+) -> None:
+    pool.lifetime = 3
+    member.sign_in(UPLOADER, "/?collection=wait")
+    names = [f"wait-{n}.png" for n in range(6)]
+    with member.slow_uploads(200_000):
+        member.choose(*[photo(name) for name in names])
+        pool.revoke_all()
+        pool.forget_all()
+        member.until(
+            lambda: "Sign in again" in member.one("sign-in").text, "it is asked who this is"
+        )
+    assert set(member.rows()) == set(names)
+    assert set(member.rows().values()) <= {"queued", "uploading", "waiting"}
+    member.sign_in_aside(UPLOADER)
+    member.until(lambda: not member.all("sign-in"), "the page goes on")
+    for name in names:
+        member.uploaded(name)
+    assert member.driver.current_url == f"{member.url}/?collection=wait"
+    member.expected(*ENDED)
+
+
+def test_what_waits_for_one_person_is_not_done_as_another(
+    member: MemberPage, pool: OidcServer, guarded: LocalStack, photo: Photo
+) -> None:
+    pool.lifetime = 3
+    member.sign_in(UPLOADER, "/?collection=mine")
+    pool.revoke_all()
+    pool.forget_all()
+    member.until(lambda: member.all("sign-in"), "the session has ended")
+    member.choose(photo("mine.png"))
+    member.sign_in_aside(ADMIN)
+    member.until(lambda: member.all("account") and not member.all("sign-in"), "the page is theirs")
+    member.settled()
+    member.click("account")
+    assert ADMIN.email in member.one("account-menu").text
+    assert member.rows() == {}
+    key = {"Authorization": f"Bearer {pool.access_token(ADMIN.name)}"}
+    listed = guarded.request("GET", "/images?collection=mine", headers=key).json()
+    assert listed["items"] == []
+    member.expected(*ENDED)
+
+
+def test_signing_out_leaves_nothing_in_the_browser_and_ends_other_tabs_too(
+    member: MemberPage, pool: OidcServer
+) -> None:
+    member.sign_in(READER)
+    picture = member.js("return document.querySelector('#grid img').src")
+    first = member.driver.current_window_handle
+    member.driver.switch_to.new_window("tab")
+    member.visit()
+    member.settled()  # signed in without being asked: the service knows who this is
+    second = member.driver.current_window_handle
+    member.driver.switch_to.window(first)
+    member.click("account")
+    member.click("sign-out")
+    member.one("sign-in-button")
+    member.until(lambda: member.kept()["cookies"] == [], "the cookies are gone")
+    assert member.kept() == {"cookies": [], "tab": {}, "site": {}}
+    assert pool.asked.count("revoke") == 2
+    ask = "return fetch(arguments[0], {cache: 'no-store'}).then(answer => answer.status)"
+    assert member.js(ask, picture) == 401
+    member.driver.switch_to.window(second)
+    member.one("sign-in-button")
+    assert member.kept()["tab"] == {}
+    member.driver.switch_to.window(first)
+    member.expected("401")
+
+
+def test_a_blocked_sign_in_window_is_told_and_this_window_does_it(
+    member: MemberPage, pool: OidcServer
+) -> None:
+    pool.lifetime = 3
+    member.run_first("window.open = () => null;")
+    member.sign_in(READER, "/?q=a+rocket")
+    pool.revoke_all()
+    pool.lifetime = 3600
+    member.until(lambda: member.all("sign-in"), "the session has ended")
+    member.click("sign-in-button")
+    assert member.problem().startswith("The browser blocked the sign-in window.")
+    member.click("sign-in-instead")  # the service still knows who this is
+    member.until(lambda: member.all("account") and not member.all("sign-in"), "signed in again")
+    member.settled()
+    assert member.driver.current_url == f"{member.url}/?q=a+rocket"
+    member.expected(*ENDED)
+
+
+def test_a_service_that_does_not_answer_ends_no_session(
+    member: MemberPage, pool: OidcServer
+) -> None:
+    member.sign_in(READER)
+    pool.down = True
+    member.visit("/?q=a+clock")
+    member.settled()
+    assert "The sign-in service does not answer" in member.one("notice-error").text
+    assert member.all("sign-in") == []
+    pool.down = False
+    member.until(member.ids, "the answer comes by itself")
+    member.expected(*ENDED)
+
+
+def test_the_focus_comes_back_to_where_it_was_when_the_session_ended(
+    member: MemberPage, pool: OidcServer
+) -> None:
+    pool.lifetime = 3
+    member.sign_in(READER, "/?collection=seeds")
+    member.press("/", "a ro")
+    pool.revoke_all()
+    member.until(lambda: member.all("sign-in"), "the session has ended")
+    assert member.focused()["testid"] == "sign-in-button"
+    pool.lifetime = 3600
+    member.click("sign-in-button")  # the service knows who this is: its window comes and goes
+    member.until(lambda: not member.all("sign-in"), "signed in again")
+    assert member.focused()["testid"] == "search"
+    member.press("cket", Keys.ENTER)
+    member.until(lambda: member.driver.title.startswith("a rocket"), "it is asked")
+    member.settled()
+    member.expected(*ENDED)
