@@ -162,7 +162,7 @@ LOCKS := requirements.txt $(addprefix container_embedder/requirements,.txt -batc
 			--python-version 3.13 --python-platform $$machine-manylinux_2_34 --target .cache/none \
 			-r $$lock >&2 || { echo "$$lock lacks wheels for $$machine." >&2; exit 1; }; \
 	done; done
-	@rm -rf .cache/none && touch $@
+	@rm -rf .cache/none && mkdir -p .cache && touch $@
 
 .cache/fuzz/venv/done: tests/hostile/requirements.txt | $(VENV)/dev.done
 	@echo "Installing what is fuzzed and with what (once) …" >&2

@@ -118,7 +118,7 @@ def job(image: Image, settings: dict[str, str], *command: str) -> dict[str, Any]
     """What a job of the image answers on stdout."""
     done = subprocess.run(
         image.run(*command), cwd=image.workdir, env=image.environment(settings),
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
