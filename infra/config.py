@@ -149,6 +149,9 @@ class Config:
         if self.log_days not in LOG_DAYS:
             known = ", ".join(map(str, LOG_DAYS))
             raise ConfigurationError(f"log_days must be one of {known}.")
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
+        if self.batch_size > 10 and not self.batch_window:
+            raise ConfigurationError("batch_size above 10 needs a batch_window of 1 or more.")
         if self.events == "eventbridge" and not self.bucket:
             raise ConfigurationError("events is for an existing bucket: name it with bucket.")
         for key in ("private_collections", "second_factor"):

@@ -41,6 +41,7 @@ def test_a_file_is_read_and_what_it_leaves_out_is_the_default(tmp_path: Path) ->
         ("domain_name = 'x.org'", "domain_name needs certificate_arn"),
         ("bucket_key_arn = 'arn:x'", "bucket_key_arn needs bucket"),
         ("events = 'eventbridge'", "events is for an existing bucket"),
+        ("batch_size = 11\nbatch_window = 0", "batch_size above 10 needs a batch_window"),
         ("log_days = 4", "log_days must be one of 1, 3, 5"),
         ("auth = 'iam'\nprivate_collections = true", "private_collections needs auth"),
         ("auth = 'iam'\nsecond_factor = true", "second_factor needs auth"),
