@@ -46,7 +46,7 @@ preflight: $(VENV)/infra.done  ## what the AWS account lacks, and how to get it
 outputs: $(VENV)/infra.done  ## addresses and names of what is deployed
 	@$(INFRA)
 
-test: $(VENV)/dev.done .cache/api-zip.done .cache/sam/done  ## every test; ARGS are pytest's
+test: $(VENV)/dev.done .cache/api-zip.done .cache/cdk.done .cache/sam/done  ## every test; ARGS are pytest's
 	@$(BIN)/python -m tests.needs
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
@@ -163,6 +163,10 @@ LOCKS := requirements.txt $(addprefix container_embedder/requirements,.txt -batc
 			-r $$lock >&2 || { echo "$$lock lacks wheels for $$machine." >&2; exit 1; }; \
 	done; done
 	@rm -rf .cache/none && mkdir -p .cache && touch $@
+
+.cache/cdk.done: infra/package-lock.json | $(VENV)/dev.done
+	@$(BIN)/python -c 'from infra.commands.cdk import installed; installed()'
+	@touch $@
 
 .cache/fuzz/venv/done: tests/hostile/requirements.txt | $(VENV)/dev.done
 	@echo "Installing what is fuzzed and with what (once) …" >&2

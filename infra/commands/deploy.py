@@ -121,7 +121,7 @@ STEPS = (
     Step("your word", ask),
     Step("CDK bootstrap", bootstrap),
     Step("answers and key kept", keep_answers),
-    Step("data and builds; a new domain takes half an hour", deploy_data_and_builds),
+    Step("data and builds; a new domain can take half an hour", deploy_data_and_builds),
     Step("images", build_images),
     Step("service", deploy_service),
     Step("the page", publish),
