@@ -284,8 +284,10 @@ def post_session() -> Response:
 
 @app.answers("DELETE", "/session", *auth.SCOPES)
 def delete_session() -> Response:
+    """Pictures that the browser keeps go too: the next person at it may not be the same."""
     ended = services().cookies.end(**addresses()._asdict())
-    return api.answer({"state": "ended"}, 200, {"Set-Cookie": ended})
+    forgotten = {"Set-Cookie": ended, "Clear-Site-Data": '"cache"'}
+    return api.answer({"state": "ended"}, 200, forgotten)
 
 
 @app.answers("GET", "/health")

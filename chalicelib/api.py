@@ -23,7 +23,7 @@ logger = Logger(service=SERVICE, child=True)
 Model = TypeVar("Model", bound=BaseModel)
 View = TypeVar("View", bound=Callable[..., Any])
 
-_KEPT = ("allow", "set-cookie", "www-authenticate")
+_KEPT = ("allow", "clear-site-data", "set-cookie", "www-authenticate")
 """Headers that `answer` adds to its own."""
 
 _CHALICE_CODES = {400: "invalid_request", 405: "method_not_allowed", 415: "unsupported_type"}

@@ -139,8 +139,9 @@ def test_signing_out_leaves_nothing_in_the_browser_and_ends_other_tabs_too(
     member.until(lambda: member.kept()["cookies"] == [], "the cookies are gone")
     assert member.kept() == {"cookies": [], "tab": {}, "site": {}}
     assert pool.asked.count("revoke") == 2
-    ask = "return fetch(arguments[0], {cache: 'no-store'}).then(answer => answer.status)"
-    assert member.js(ask, picture) == 401
+    for cache in ("no-store", "force-cache"):
+        ask = "return fetch(arguments[0], {cache: arguments[1]}).then(answer => answer.status)"
+        assert member.js(ask, picture, cache) == 401, cache
     member.driver.switch_to.window(second)
     member.one("sign-in-button")
     assert member.kept()["tab"] == {}
