@@ -71,12 +71,17 @@ class Destruction:
             self._silence(photos)
 
     def _silence(self, photos: str) -> None:
-        """The bucket no longer tells a queue that is gone: S3 would take no other notification
-        beside that
+        """The bucket no longer tells queues of the stack that is gone: S3 would take no other
+        notification beside those
         (https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html)."""
-        self.account.client("s3").put_bucket_notification_configuration(
-            Bucket=photos, NotificationConfiguration={}
-        )
+        s3 = self.account.client("s3")
+        found = s3.get_bucket_notification_configuration(Bucket=photos)
+        found.pop("ResponseMetadata", None)
+        here = f":sqs:{self.account.region}:{self.account.id}:{self.config.data_stack}-"
+        queues = found.pop("QueueConfigurations", [])
+        if left := [one for one in queues if here not in one["QueueArn"]]:
+            found["QueueConfigurations"] = left
+        s3.put_bucket_notification_configuration(Bucket=photos, NotificationConfiguration=found)
 
     def _stack(self, name: str) -> None:
         if self.account.stack(name):

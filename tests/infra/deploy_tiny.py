@@ -71,7 +71,7 @@ def write_assembly(outdir: Path) -> Path:
         name = f"{NAME}-{what}-123456789012-eu-west-1"
         s3.Bucket(data, what, bucket_name=name, removal_policy=policy)
         out(data, **{f"{what.title()}Bucket": name})
-    queue = sqs.Queue(data, "Ingest", queue_name="ingest")
+    queue = sqs.Queue(data, "Ingest")
     out(data, IngestQueueUrl=queue.queue_url)
     builds = cdk.Stack(app, config.builds_stack, env=where)
     repository = ecr.Repository(

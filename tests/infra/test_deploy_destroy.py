@@ -50,6 +50,11 @@ def names_of(account: Account) -> set[str]:
     return {stack["StackName"] for stack in stacks} | {bucket["Name"] for bucket in buckets}
 
 
+def arn_of(account: Account, queue: str) -> str:
+    asked = {"QueueUrl": queue, "AttributeNames": ["QueueArn"]}
+    return str(account.client("sqs").get_queue_attributes(**asked)["Attributes"]["QueueArn"])
+
+
 def object_of(account: Account, bucket: str, key: str) -> bytes:
     return bytes(account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
 
@@ -71,8 +76,20 @@ def test_destroy_keeps_photos_and_index_and_says_so(account: Account) -> None:
 
 
 def test_destroy_of_the_index_leaves_a_bucket_that_can_be_brought_in(account: Account) -> None:
+    s3, sqs = account.client("s3"), account.client("sqs")
+    theirs = sqs.create_queue(QueueName="theirs")["QueueUrl"]
+    ours = account.outputs("tiny-data")["IngestQueueUrl"]
+    told = [
+        {"QueueArn": arn_of(account, ours), "Events": ["s3:ObjectCreated:*"]},
+        {"QueueArn": arn_of(account, theirs), "Events": ["s3:ObjectRemoved:*"]},
+    ]
+    s3.put_bucket_notification_configuration(
+        Bucket=PHOTOS, NotificationConfiguration={"QueueConfigurations": told}
+    )
     tell = deploy_world.Heard(yes=True)
     taken_down(account, tell, reach="index")
+    (left,) = s3.get_bucket_notification_configuration(Bucket=PHOTOS)["QueueConfigurations"]
+    assert left["QueueArn"] == arn_of(account, theirs)
     assert names_of(account) == {PHOTOS}
     assert f'bucket = "{PHOTOS}"' in tell.text
 
