@@ -170,7 +170,11 @@ def test_the_key_is_fetched_once_and_only_when_it_is_needed() -> None:
     assert fetched == [1]
 
 
-@pytest.mark.parametrize("pem", ["", "no key", pem_of(ec.generate_private_key(ec.SECP256R1()))])
+@pytest.mark.parametrize(
+    "pem",
+    ["", "no key", pem_of(ec.generate_private_key(ec.SECP256R1()))],
+    ids=["none", "no key", "of a curve"],
+)
 def test_a_key_of_another_kind_is_a_wrong_setting(pem: str) -> None:
     cookies = Cookies(CookieKey("K1", lambda: pem))
     with pytest.raises(ConfigurationError):
