@@ -119,6 +119,9 @@ class Domain(Construct):
                 if network
                 else None
             ),
+            # IAM sees the path of a request and not the indexes that its body may name
+            # (https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html#ac-advanced).
+            advanced_options={"rest.action.multi.allow_explicit_index": "false"},
             access_policies=iam.PolicyDocument(statements=self._statements(roles)),
         )
         # It holds nothing that the photos do not give again.

@@ -182,6 +182,8 @@ def test_the_domain_admits_exactly_the_roles_of_the_functions_and_of_bulk_work(c
     }
     roles = {f.role for f in kinds(d.stacks).values()} | {batch_role(d).arn}
     assert admitted == roles
+    options = domain.properties["AdvancedOptions"]
+    assert options["rest.action.multi.allow_explicit_index"] == "false"
     assert domain.properties["DomainEndpointOptions"]["EnforceHTTPS"] is True
     assert domain.properties["EncryptionAtRestOptions"]["Enabled"] is True
 

@@ -26,10 +26,12 @@ from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import TransportError
 opened = OpenSearch([{"host": "127.0.0.1", "port": PORT}], max_retries=0,
                     connection_class=Urllib3HttpConnection)
-try:
-    opened.transport.perform_request("GET", "/images-x/_count")
-except TransportError:
-    pass
+other = {"docs": [{"_index": "others", "_id": "1"}]}
+for method, path, body in (("GET", "/images-x/_count", None), ("POST", "/_mget", other)):
+    try:
+        opened.transport.perform_request(method, path, body=body)
+    except TransportError:
+        pass
 """
 
 
@@ -49,7 +51,8 @@ def test_calls_signatures_and_requests_are_written_down_by_a_process_that_knows_
         Call("api", "s3", "CreateBucket", {"Bucket": "photos"}),
         Call("api", "s3", "PutObject", {"Bucket": "photos", "Key": "k"}),
         Call("api", "s3", "ListObjectsV2", {"Bucket": "photos", "Prefix": "k"}),
-        Call("api", "es", "GET", {"path": "/images-x/_count"}),
+        Call("api", "es", "GET", {"path": "/images-x/_count", "index_in_body": "no"}),
+        Call("api", "es", "POST", {"path": "/_mget", "index_in_body": "yes"}),
     ]
 
 

@@ -107,6 +107,13 @@ def test_every_route_of_the_application_was_asked_while_calls_were_recorded(live
     assert {call.function for call in lived.calls} == set(FUNCTIONS)
 
 
+def test_no_request_names_an_index_elsewhere_than_in_its_path(lived: Lived) -> None:
+    """The domain refuses those that do, since IAM sees the path alone."""
+    sent = [call for call in lived.calls if call.service == "es"]
+    assert sent
+    assert [str(call) for call in sent if call.parameters["index_in_body"] != "no"] == []
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("choice", ALL)
 def test_each_call_that_a_function_makes_is_allowed_to_its_role(

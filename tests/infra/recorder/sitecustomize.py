@@ -68,9 +68,12 @@ def requests(module: ModuleType) -> None:
     kind = module.Urllib3HttpConnection
     perform = kind.perform_request
 
-    def noted(self: Any, method: str, url: str, *rest: Any, **given: Any) -> Any:
-        note("es", method, {"path": url})
-        return perform(self, method, url, *rest, **given)
+    def noted(
+        self: Any, method: str, url: str, params: Any = None, body: Any = None, **given: Any
+    ) -> Any:
+        sent = body.encode() if isinstance(body, str) else body or b""
+        note("es", method, {"path": url, "index_in_body": "yes" if b'"_index"' in sent else "no"})
+        return perform(self, method, url, params, body, **given)
 
     kind.perform_request = noted
 
