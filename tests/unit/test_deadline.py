@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -107,6 +108,7 @@ def test_the_embedder_works_until_two_seconds_before_its_end(
         ingest = listening
         settings = Settings(bucket="photos", thumbnails_bucket="small")
         dead_letters = None
+        clip = SimpleNamespace(fingerprint="0123456789ab")
 
     monkeypatch.setattr(wiring, "services", Services)
     handler({"Records": []}, Context(60))
