@@ -39,6 +39,39 @@ def arn_of(name: str) -> str:
     return f"arn:{Aws.PARTITION}:s3:::{name}"
 
 
+UNFINISHED = s3.LifecycleRule(
+    id="unfinished uploads",
+    abort_incomplete_multipart_upload_after=Duration.days(DAYS_FOR_PARTS),
+)
+
+
+def private_bucket(
+    scope: Construct,
+    id: str,
+    name: str,
+    *rules: s3.LifecycleRule,
+    versioned: bool = False,
+    removal: RemovalPolicy = RemovalPolicy.DESTROY,
+) -> s3.Bucket:
+    """Encrypted, by TLS alone, for nobody but those whom a policy names. Unless `removal` says
+    otherwise it goes with its stack, since what is in it can be made again."""
+    bucket = s3.Bucket(
+        scope,
+        id,
+        bucket_name=name,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        versioned=versioned,
+        removal_policy=removal,
+        lifecycle_rules=list(rules),
+    )
+    explain(bucket, "S1", NO_ACCESS_LOGS)
+    return bucket
+
+
 def let_bucket_send(queue: sqs.IQueue, bucket_name: str) -> None:
     """S3 may send this bucket's events to `queue`, if the bucket is this account's
     (https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html)."""
@@ -72,41 +105,26 @@ class Buckets(Construct):
             self._make_photos(config, ingest)
         for name, what in ((self.thumbnails_name, "Thumbnails"), (self.site_name, "Site")):
             if name:
-                bucket = self._made(name, what)
+                bucket = private_bucket(self, what, name, UNFINISHED)
                 if with_page(config):
                     _let_cloudfront_read(bucket)
 
     def _make_photos(self, config: Config, ingest: sqs.IQueue) -> None:
-        bucket = s3.Bucket(
+        overwritten = s3.LifecycleRule(
+            id="overwritten and deleted photos",
+            noncurrent_version_expiration=Duration.days(config.noncurrent_days),
+            expired_object_delete_marker=True,
+        )
+        bucket = private_bucket(
             self,
             "Photos",
-            bucket_name=self.photos_name,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
+            self.photos_name,
+            UNFINISHED,
+            *([overwritten] if config.versioned else []),
             versioned=config.versioned,
             # A first deployment that is rolled back takes the empty bucket with it, so that the
             # next one finds the name free.
-            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    id="unfinished uploads",
-                    abort_incomplete_multipart_upload_after=Duration.days(DAYS_FOR_PARTS),
-                ),
-                *(
-                    [
-                        s3.LifecycleRule(
-                            id="overwritten and deleted photos",
-                            noncurrent_version_expiration=Duration.days(config.noncurrent_days),
-                            expired_object_delete_marker=True,
-                        )
-                    ]
-                    if config.versioned
-                    else []
-                ),
-            ],
+            removal=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         plain = bucket.node.default_child
         assert isinstance(plain, s3.CfnBucket)
@@ -120,29 +138,6 @@ class Buckets(Construct):
         policy = ingest.node.find_child("Policy")
         # S3 tries the queue when the notification is made.
         bucket.node.add_dependency(policy)
-        explain(bucket, "S1", NO_ACCESS_LOGS)
-
-    def _made(self, name: str, id: str) -> s3.Bucket:
-        """What is in it can be made again."""
-        bucket = s3.Bucket(
-            self,
-            id,
-            bucket_name=name,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            removal_policy=RemovalPolicy.DESTROY,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    id="unfinished uploads",
-                    abort_incomplete_multipart_upload_after=Duration.days(DAYS_FOR_PARTS),
-                )
-            ],
-        )
-        explain(bucket, "S1", NO_ACCESS_LOGS)
-        return bucket
 
 
 def with_page(config: Config) -> bool:

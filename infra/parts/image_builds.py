@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
@@ -12,7 +12,7 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.nag import explain, explain_resource
-from infra.parts.buckets import NO_ACCESS_LOGS, arn_of, name_of
+from infra.parts.buckets import arn_of, name_of, private_bucket
 from infra.parts.functions import log_group
 
 BUILDSPEC = """\
@@ -88,25 +88,16 @@ class ImageBuilds(Construct):
         self.project = name
 
     def _make_sources(self) -> None:
-        bucket = s3.Bucket(
+        private_bucket(
             self,
             "Sources",
-            bucket_name=self.sources,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            removal_policy=RemovalPolicy.DESTROY,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    id="contexts that were built",
-                    expiration=Duration.days(DAYS_FOR_SOURCES),
-                    abort_incomplete_multipart_upload_after=Duration.days(DAYS_FOR_SOURCES),
-                )
-            ],
+            self.sources,
+            s3.LifecycleRule(
+                id="contexts that were built",
+                expiration=Duration.days(DAYS_FOR_SOURCES),
+                abort_incomplete_multipart_upload_after=Duration.days(DAYS_FOR_SOURCES),
+            ),
         )
-        explain(bucket, "S1", NO_ACCESS_LOGS)
 
     def _role(
         self, repository: ecr.Repository, log: logs.LogGroup
