@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib import measures, wiring
 from chalicelib.config import Settings
+from chalicelib.library import Library
 from tests.unit.emf import Metric, metrics_in
 from tests.unit.logs import captured
 from tests.unit.test_api import Site
@@ -103,7 +104,7 @@ def test_a_fault_of_ours_is_an_error_too(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(site.services.library, "list", broken)
+    monkeypatch.setattr(Library, "list", broken)
     with captured() as log:
         assert site.call("GET", "/images").status == 500
     (error,) = written(capsys)
