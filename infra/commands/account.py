@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +35,10 @@ class Account:
         Raises ConfigurationError without credentials, without a region, and where the credentials
         are another account's than `config` names.
         """
-        session = boto3.Session(region_name=config.region or None)
+        # boto3 knows AWS_DEFAULT_REGION only; AWS's command line takes this one first
+        # (https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html).
+        region = config.region or os.environ.get("AWS_REGION") or None
+        session = boto3.Session(region_name=region)
         if not session.region_name:
             raise ConfigurationError("No region is chosen: set region in CONFIG, or AWS_REGION.")
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.errors import ConfigurationError
 from infra import __main__ as command
 from infra.commands import check_bucket, check_domain, check_limits, check_machine, check_rights
 from infra.commands.account import Account
@@ -44,6 +45,19 @@ def only(findings: Iterator[Finding]) -> Finding:
 
 def levels(findings: Iterator[Finding]) -> list[tuple[str, str]]:
     return [(finding.what, finding.level) for finding in findings]
+
+
+def test_the_region_is_the_configs_or_else_either_of_the_environments(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(ConfigurationError, match="No region is chosen"):
+        Account.of(Config())
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    assert Account.of(Config()).region == "eu-north-1"
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    assert Account.of(Config()).region == "us-west-2"
+    assert Account.of(Config(region="eu-west-1")).region == "eu-west-1"
 
 
 def test_a_new_accounts_ten_functions_are_advice(account: Account, limits: Limits) -> None:
