@@ -48,9 +48,11 @@ def levels(findings: Iterator[Finding]) -> list[tuple[str, str]]:
 
 
 def test_the_region_is_the_configs_or_else_either_of_the_environments(
-    account: Account, monkeypatch: pytest.MonkeyPatch
+    account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.delenv("AWS_REGION")
     with pytest.raises(ConfigurationError, match="No region is chosen"):
         Account.of(Config())
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
