@@ -10,6 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import requests
 from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
@@ -107,7 +108,10 @@ def endpoint() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    address = f"http://{host}:{port}"
+    # What moto holds is its process', not its server's: another module's is still there.
+    requests.post(f"{address}/moto-api/reset", timeout=30).raise_for_status()
+    yield address
     server.stop()
 
 
