@@ -17,9 +17,8 @@ import pytest
 from chalicelib import wiring
 from chalicelib.records import image_id
 from chalicelib.sharding import Shard
-from local.stack import Stack
 from tests.infra.bulk_stacks import bulk
-from tests.integration.pictures import jpeg
+from tests.integration.untold import untold_photos
 
 pytestmark = pytest.mark.xdist_group("bulk_stacks")
 
@@ -34,13 +33,8 @@ def services(
     """A library whose bucket holds photos that no event told of."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    stack = Stack(tmp_path / "data", tiny)
-    services = wiring.build(stack.start_storage())
-    for number in range(COUNT):
-        services.bucket.put(f"a/{number}.jpg", jpeg(number), "image/jpeg")
-    yield services
-    services.close()
-    stack.stop()
+    with untold_photos(tmp_path / "data", tiny, COUNT) as services:
+        yield services
 
 
 def image_said(dockerfile: str, instruction: str) -> str:

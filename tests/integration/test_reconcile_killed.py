@@ -15,10 +15,10 @@ import pytest
 from chalicelib import wiring
 from chalicelib.records import image_id
 from container_embedder.reconciling import BATCH
-from local.stack import Stack
 from tests.integration.local_stack import BUCKET, environment
 from tests.integration.pictures import jpeg
 from tests.integration.processes import descendants, ended, eventually
+from tests.integration.untold import untold_photos
 
 COUNT = 150
 AT_HAND = 3 * BATCH["cpu"]
@@ -32,13 +32,8 @@ def services(
     """Over the S3 server of the one-machine stack, with objects that no event told of."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    stack = Stack(tmp_path / "data", tiny)
-    services = wiring.build(stack.start_storage())
-    for number in range(COUNT):
-        services.bucket.put(f"a/{number}.jpg", jpeg(number), "image/jpeg")
-    yield services
-    services.close()
-    stack.stop()
+    with untold_photos(tmp_path / "data", tiny, COUNT) as services:
+        yield services
 
 
 def start(services: wiring.Services, *arguments: str) -> subprocess.Popen[str]:
