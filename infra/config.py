@@ -177,6 +177,11 @@ class Config:
         return f"{self.name}-service"
 
 
+def cookie_key_name(deployment: str) -> str:
+    """Of the parameter that holds the private half of the key of cookies."""
+    return f"/{deployment}/cookie-key"
+
+
 BOUNDS = {
     "noncurrent_days": (1, 3650),
     "embedder_memory": (2048, 10240),

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib.errors import Transient
 from infra.commands.account import Account
+from infra.config import cookie_key_name
 
 BITS = 2048
 """The only length of RSA that CloudFront takes
@@ -25,14 +26,10 @@ class CookieKey:
     kept: bool
 
 
-def parameter_name(name: str) -> str:
-    return f"/{name}/cookie-key"
-
-
 def find_or_make(account: Account, name: str) -> CookieKey:
     """The key of deployment `name`; a new one, kept nowhere yet, where there is none."""
     try:
-        found = account.client("ssm").get_parameter(Name=parameter_name(name), WithDecryption=True)
+        found = account.client("ssm").get_parameter(Name=cookie_key_name(name), WithDecryption=True)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ParameterNotFound":
             raise
@@ -51,7 +48,7 @@ def keep(account: Account, name: str, key: CookieKey) -> None:
         return
     try:
         account.client("ssm").put_parameter(
-            Name=parameter_name(name),
+            Name=cookie_key_name(name),
             Description="Signs the cookies of thumbnails; rotate it as docs/operations.md says",
             Value=key.private,
             Type="SecureString",
@@ -67,7 +64,7 @@ def keep(account: Account, name: str, key: CookieKey) -> None:
 
 def forget(account: Account, name: str) -> None:
     """Remove it from the account, where it is there."""
-    account.client("ssm").delete_parameters(Names=[parameter_name(name)])
+    account.client("ssm").delete_parameters(Names=[cookie_key_name(name)])
 
 
 def _pem(key: rsa.RSAPrivateKey) -> str:

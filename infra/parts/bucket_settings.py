@@ -16,7 +16,7 @@ from infra.config import Config
 from infra.nag import explain_resource
 from infra.parts.bucket_events import queues_of, rule_name
 from infra.parts.buckets import arn_of
-from infra.parts.functions import log_group
+from infra.parts.functions import let_write, log_group
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,13 +47,7 @@ class BucketSettings(Construct):
         self._config = config
         self._role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         group = log_group(self, "Log", config=config)
-        self._writes = _let(
-            self,
-            "Writes",
-            self._role,
-            ["logs:CreateLogStream", "logs:PutLogEvents"],
-            group.log_group_arn,
-        )
+        self._writes = let_write(self, "Writes", self._role, [group])
         self.function = lambda_.Function(
             self,
             "Function",

@@ -111,9 +111,7 @@ class Domain(Construct):
             ),
             vpc_options=(
                 properties.VPCOptionsProperty(
-                    subnet_ids=network.vpc.select_subnets(
-                        subnet_type=network.private.subnet_type
-                    ).subnet_ids[:zones],
+                    subnet_ids=network.private_ids[:zones],
                     security_group_ids=[network.domain.security_group_id],
                 )
                 if network

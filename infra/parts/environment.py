@@ -45,8 +45,3 @@ def people(config: Config, data: DataStack, cookie_key_id: str) -> dict[str, str
         "IMAGES_PRIVATE_COLLECTIONS": "true" if config.private_collections else "false",
         "IMAGES_COOKIE_KEY_ID": cookie_key_id,
     }
-
-
-def cookie_key(config: Config) -> str:
-    """The name of the parameter that holds the private half of the key of cookies."""
-    return f"/{config.name}/cookie-key"

@@ -123,9 +123,11 @@ def log_group(scope: Construct, id: str, *, config: Config) -> logs.LogGroup:
     return group
 
 
-def let_write(scope: Construct, id: str, role: iam.IRole, groups: list[logs.LogGroup]) -> None:
+def let_write(
+    scope: Construct, id: str, role: iam.IRole, groups: list[logs.LogGroup]
+) -> iam.ManagedPolicy:
     """The role may write to these logs; it does not make them."""
-    iam.ManagedPolicy(
+    return iam.ManagedPolicy(
         scope,
         id,
         roles=[role],

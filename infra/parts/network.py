@@ -38,3 +38,11 @@ class Network(Construct):
     @property
     def private(self) -> ec2.SubnetSelection:
         return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+
+    @property
+    def private_ids(self) -> list[str]:
+        """The ids of the private subnets."""
+        ids: list[str] = self.vpc.select_subnets(
+            subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS
+        ).subnet_ids
+        return ids

@@ -135,9 +135,7 @@ class RestApi(Construct):
         }
         if network:
             properties["VpcConfig"] = {
-                "SubnetIds": network.vpc.select_subnets(
-                    subnet_type=network.private.subnet_type
-                ).subnet_ids,
+                "SubnetIds": network.private_ids,
                 "SecurityGroupIds": [network.functions.security_group_id],
             }
         for name, value in properties.items():

@@ -10,12 +10,11 @@ from aws_cdk import CfnOutput, Fn, Stack
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
-from infra.config import Config
+from infra.config import Config, cookie_key_name
 from infra.parts import environment
 from infra.parts.batch import BulkWork
 from infra.parts.bucket_settings import BucketSettings
 from infra.parts.cookie_key import CookieKey
-from infra.parts.environment import cookie_key
 from infra.parts.functions import Functions
 from infra.parts.measured import Watched
 from infra.parts.monitoring import Monitoring
@@ -46,7 +45,7 @@ class ServiceStack(Stack):
         super().__init__(scope, id, description="Image Intellisense: the service", **options)
         self._config = config
         self._data = data
-        key = cookie_key(config) if data.sign_in else ""
+        key = cookie_key_name(config.name) if data.sign_in else ""
         self.rights = Rights(self, "Rights", config=config, data=data, cookie_key=key)
         shared = environment.shared(config, data)
         queues = environment.queues(data)
