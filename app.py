@@ -16,7 +16,8 @@ from chalicelib.index.base import ALL
 from chalicelib.index.narrowed import narrowed
 from chalicelib.library import MAX_IDS, ListRequest
 from chalicelib.log import SERVICE
-from chalicelib.records import STATES, Filters, SearchRequest, image_id
+from chalicelib.queries import SearchRequest
+from chalicelib.records import STATES, Filters, image_id
 from chalicelib.uploads import ImageUpload, UploadsRequest
 
 if TYPE_CHECKING:

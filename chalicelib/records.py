@@ -9,7 +9,6 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,8 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from chalicelib.copies import Collapse, Folded
+from chalicelib.copies import Folded
 from chalicelib.facts import Exposure, Location
+from chalicelib.relevance import Found
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +41,9 @@ Orientation = Literal["landscape", "portrait", "square"]
 MAX_RANKED = 1000
 """A search ranks at most this many images; paging walks that one set."""
 
+MAX_TEXT = 4000
+"""Characters of the text in a picture that are kept."""
+
 
 def image_id(bucket: str, key: str) -> str:
     """The id of the image at `key`: 32 hex digits.
@@ -61,7 +64,9 @@ def collection_of(key: str) -> str:
 class ImageRecord:
     """What the index knows of one image.
 
-    `vector` is float32 of shape [D] with unit length, present exactly when `state` is "ready".
+    `vector` is float32 of shape [D], present exactly when `state` is "ready": the model's own, of
+    unit length, or where `calibration` names one, that vector seen from the mean picture and
+    divided by `response` (docs/adr/0031). `text` is what `text_model` read in the picture.
     Times are aware and in UTC; `taken_at` keeps the offset the camera wrote, where it did.
     """
 
@@ -88,8 +93,11 @@ class ImageRecord:
     sha256: str = ""
     perceptual_hash: str = ""
     text: str = ""
+    text_model: str = ""
     model: str = ""
     form: str = ""
+    calibration: str = ""
+    response: float = 0.0
     decoder_version: int = 0
     thumbnail_key: str = ""
     reason: str = ""
@@ -254,59 +262,36 @@ def _moment(value: datetime | date) -> datetime:
     return value.astimezone(timezone.utc)
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text
-
-
-Words = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_not_blank)]
-
-
-class SearchRequest(Wire):
-    """What to look for: exactly one of `text`, `image` (base64 or data URL) or `id`; with
-    `facets` the answer also says what the images of the ranked set have in common; `collapse`
-    folds copies behind the best of them."""
-
-    text: Words | None = None
-    image: str | None = None
-    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
-    filters: Filters = Filters()
-    facets: bool = False
-    collapse: Collapse = "none"
-    limit: Annotated[int, Field(ge=1, le=200)] = 20
-    cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
-
-    @model_validator(mode="after")
-    def _one_query(self) -> SearchRequest:
-        given = [n for n in ("text", "image", "id") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError("give exactly one of text, image or id")
-        return self
-
-
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One image of a ranked set; `score` is the inner product of unit vectors, -1 to 1. `copies`
-    stand behind it, where copies were to be collapsed."""
+    """One image of a ranked set. `score` is what it is ranked by: `meaning`, the inner product
+    of query and stored vector, and what words add to it. `found` says which of the query's words
+    stand where; `within` whether it is inside the cut-off. `copies` stand behind it, where copies
+    were to be collapsed."""
 
     record: ImageRecord
     score: float
     copies: Folded | None = None
+    meaning: float = 0.0
+    found: Found | None = None
+    within: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of an answer.
 
-    `total` counts the ranked set (at most `MAX_RANKED`) or, for listings, all that match.
-    `facets` are of that whole set, where they were asked for. `timings_ms` gives milliseconds
-    by part.
+    `total` counts the kept set (at most `MAX_RANKED`) or, for listings, all that match; `rest`
+    those that were ranked and not kept. `matched` says whether anything does, None where that
+    cannot be told. `facets` are of the kept set, where they were asked for. `timings_ms` gives
+    milliseconds by part.
     """
 
     items: tuple[Hit, ...]
     next_cursor: str | None
     total: int | None
+    matched: bool | None = None
+    rest: int = 0
     facets: Facets | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)

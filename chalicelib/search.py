@@ -16,7 +16,8 @@ from chalicelib import cursors
 from chalicelib.errors import NotFound
 from chalicelib.index.base import Searched
 from chalicelib.log import SERVICE
-from chalicelib.records import MAX_RANKED, Hit, Page, SearchRequest
+from chalicelib.queries import SearchRequest
+from chalicelib.records import MAX_RANKED, Hit, Page
 from chalicelib.uploads import decode_base64
 
 if TYPE_CHECKING:

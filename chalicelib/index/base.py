@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from chalicelib.copies import Collapse, Copy
 from chalicelib.records import Filters, Hit, ImageRecord, State
+from chalicelib.relevance import Cut, Order, Wording
 from chalicelib.sharding import WHOLE, Shard
 
 if TYPE_CHECKING:
@@ -58,13 +59,25 @@ Facets = dict[Facet, dict[str, int]]
 are in UTC. An image without a camera or a date is not counted there; a collection may be ""."""
 
 
+Place = tuple[float, str]
+"""Where an image stands in an order: (score, id), or where that is by date (the date in
+microseconds, id), `NO_DATE` for none."""
+
+NO_DATE = float(-(2**53))
+
+
 class RankedSet(NamedTuple):
-    """`hits` is one page, best first; `total` the size of the whole ranked set it is part of, as
-    folded; `facets` are counted over that whole set unfolded, where they were asked for."""
+    """`hits` is one page in the order asked for; `total` the size of the whole kept set it is
+    part of, as folded; `facets` are counted over that whole set unfolded, where they were asked
+    for. `matched` says whether anything matches, None without a cut; `rest` how many were ranked
+    and not kept. `next` is where the next page starts; None where nothing can follow."""
 
     hits: list[Hit]
     total: int
     facets: Facets | None = None
+    matched: bool | None = None
+    rest: int = 0
+    next: Place | None = None
 
 
 class Listing(NamedTuple):
@@ -82,6 +95,8 @@ class Summary(NamedTuple):
     model: str
     decoder_version: int
     thumbnail_key: str
+    calibration: str = ""
+    text_model: str = ""
 
 
 class Searched(Protocol):
@@ -108,21 +123,38 @@ class Searched(Protocol):
         *,
         limit: int,
         ranked: int,
-        after: tuple[float, str] | None = None,
+        after: Place | None = None,
         leave_out: str | None = None,
         facets: bool = False,
         collapse: Collapse = "none",
+        wording: Wording | None = None,
+        cut: Cut | None = None,
+        order: Order = "best",
     ) -> RankedSet:
-        """The `limit` best "ready" images by inner product with `query` (float32 [D], unit).
+        """One page of the "ready" images that answer `query` (float32 [D], unit) best.
 
-        The ranked set is the best `ranked` images that `filters` admit, ordered by falling score
-        (rounded to 6 decimals) and then by id; `after` starts behind that (score, id), and
-        `leave_out` names an id that does not take part. A filter never makes a page shorter than
-        what matches. Records come without vectors.
+        Candidates are the best `ranked` images that `filters` admit by inner product with
+        `query`, and with `wording` the best `ranked` by its words too; of the whole, all have the
+        phrases it asks for and nothing that it excludes. `chalicelib.relevance.decide` orders
+        them, by falling score and then id, keeps the best `ranked`, and of these what `cut`
+        admits (None: all). How rare a word is, is counted over the "ready" images that `filters`
+        admit. A filter never makes a page shorter than what matches. Records come without
+        vectors.
 
-        `collapse` folds the ranked set: an image that is such a copy of a better one in the set
-        is no item of its own but counted behind it. Each hit then says what is behind it, and
-        `after` names a place in the folded set."""
+        `collapse` folds the kept set: an image that is such a copy of a better one in the set is
+        no item of its own but counted behind it. `order` then puts the items in order: "newest"
+        and "oldest" by date, those without one last, then by id. `after` starts behind that place,
+        and `leave_out` names an id that does not take part."""
+
+    def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Of each row of `queries` (float32 [Q, D], unit) the best inner product with any "ready"
+        image's vector, float64 [Q]; -inf where there is none."""
+
+    def note(self, name: str) -> str | None:
+        """The text kept with the index under `name`; None where there is none."""
+
+    def keep_note(self, name: str, text: str) -> None:
+        """Keep `text` (a few kB) with the index under `name`; of two at once the last stays."""
 
     def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
         """For each record the other "ready" images that are copies of it and that `filters` admit,
@@ -156,7 +188,8 @@ class Index(Searched, Protocol):
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         """Each write by itself, in order of `writes`. A record has a vector exactly when it is
-        "ready", and the vector must be finite, of unit length and of this index's size, else
+        "ready", and the vector must be finite, of this index's size, and times the record's
+        `response`, where it has one, of unit length, else
         `InvalidRequest` is raised before anything is written.
 
         Where `IndexUnavailable` is raised, some may have been written and some not."""

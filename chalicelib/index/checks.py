@@ -21,8 +21,9 @@ _TIMES = ("indexed_at", "taken_at", "uploaded_at")
 _TEXTS = ("id", "bucket", "key", "name", "collection", "owner", "etag", "format", "text", "reason")
 
 
-def unit_vector(vector: Any, dim: int, *, field: str) -> NDArray[np.float32]:
-    """`vector` as float32 [dim], or `InvalidRequest` saying what is wrong with it."""
+def unit_vector(vector: Any, dim: int, *, field: str, scale: float = 1.0) -> NDArray[np.float32]:
+    """`vector` as float32 [dim], or `InvalidRequest` saying what is wrong with it. Its length
+    times `scale` must be 1."""
     import numpy as np
 
     try:
@@ -36,12 +37,20 @@ def unit_vector(vector: Any, dim: int, *, field: str) -> NDArray[np.float32]:
         )
     if not np.isfinite(array).all():
         raise InvalidRequest("The vector holds numbers that are not finite.", field=field)
-    length = float(np.sqrt(np.square(array, dtype=np.float64).sum()))
-    if abs(length - 1.0) > LENGTH_TOLERANCE:
+    length = float(np.sqrt(np.square(array, dtype=np.float64).sum())) * scale
+    if not abs(length - 1.0) <= LENGTH_TOLERANCE:
         raise InvalidRequest(
             f"The vector has length {length:.6g}; it must have length 1.", field=field
         )
     return array
+
+
+def stored_vector(vector: Any, dim: int, response: float) -> NDArray[np.float32]:
+    """A record's vector as float32 [dim], or `InvalidRequest`: of unit length, or where the record
+    has a `response`, that much longer."""
+    if not 0 <= response < float("inf"):
+        raise InvalidRequest(f"The response {response!r} is not a positive number.", field="vector")
+    return unit_vector(vector, dim, field="vector", scale=response or 1.0)
 
 
 def checked_record(record: ImageRecord, dim: int) -> ImageRecord:
@@ -62,7 +71,7 @@ def checked_record(record: ImageRecord, dim: int) -> ImageRecord:
         return record
     if record.vector is None:
         raise InvalidRequest(f"{record.id} is ready but has no vector.", field="vector")
-    return replace(record, vector=unit_vector(record.vector, dim, field="vector"))
+    return replace(record, vector=stored_vector(record.vector, dim, record.response))
 
 
 def checked_writes(writes: Sequence[Write], dim: int) -> list[ImageRecord]:

@@ -38,6 +38,7 @@ from chalicelib.index.ranking import Scored, best_page, page_behind
 from chalicelib.index.times import micros, recency
 from chalicelib.index.vectors import Snapshot, VectorCache
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+from chalicelib.relevance import Cut, Order, Wording
 from chalicelib.sharding import WHOLE, Shard
 
 _MANY = 500
@@ -119,7 +120,11 @@ class EmbeddedIndex:
         leave_out: str | None = None,
         facets: bool = False,
         collapse: Collapse = "none",
+        wording: Wording | None = None,
+        cut: Cut | None = None,
+        order: Order = "best",
     ) -> RankedSet:
+        _ = wording, cut, order
         query = unit_vector(query, self._dim, field="query")
         with self._database.reading() as db:
             snapshot = self._vectors.snapshot(db)
@@ -144,6 +149,15 @@ class EmbeddedIndex:
             for num, (slot, score) in zip(nums, page, strict=True)
         ]
         return RankedSet(hits, total, counts)
+
+    def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
+        raise NotImplementedError
+
+    def note(self, name: str) -> str | None:
+        raise NotImplementedError
+
+    def keep_note(self, name: str, text: str) -> None:
+        raise NotImplementedError
 
     def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
         with self._database.reading() as db:

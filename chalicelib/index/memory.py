@@ -32,6 +32,7 @@ from chalicelib.index.facets import Alike, counted
 from chalicelib.index.ranking import exact_scores
 from chalicelib.index.times import recency
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+from chalicelib.relevance import Cut, Order, Wording
 from chalicelib.sharding import WHOLE, Shard
 
 if TYPE_CHECKING:
@@ -95,7 +96,11 @@ class MemoryIndex:
         leave_out: str | None = None,
         facets: bool = False,
         collapse: Collapse = "none",
+        wording: Wording | None = None,
+        cut: Cut | None = None,
+        order: Order = "best",
     ) -> RankedSet:
+        _ = wording, cut, order
         query = unit_vector(query, self._dim, field="query")
         hits = [
             Hit(held.record, float(exact_scores(held.vector[None], query)[0]))
@@ -117,6 +122,15 @@ class MemoryIndex:
             len(items),
             _facets(hit.record for hit in hits) if facets else None,
         )
+
+    def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
+        raise NotImplementedError
+
+    def note(self, name: str) -> str | None:
+        raise NotImplementedError
+
+    def keep_note(self, name: str, text: str) -> None:
+        raise NotImplementedError
 
     def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
         ready = [record for record in self._admitted(filters) if record.state == "ready"]

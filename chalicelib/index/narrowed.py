@@ -16,6 +16,7 @@ from chalicelib.index.base import (
     Versioned,
 )
 from chalicelib.records import Filters, ImageRecord, State
+from chalicelib.relevance import Cut, Order, Wording
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +50,9 @@ class Narrowed:
         leave_out: str | None = None,
         facets: bool = False,
         collapse: Collapse = "none",
+        wording: Wording | None = None,
+        cut: Cut | None = None,
+        order: Order = "best",
     ) -> RankedSet:
         return self._index.search(
             query,
@@ -59,7 +63,19 @@ class Narrowed:
             leave_out=leave_out,
             facets=facets,
             collapse=collapse,
+            wording=wording,
+            cut=cut,
+            order=order,
         )
+
+    def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
+        return self._index.best_scores(queries)
+
+    def note(self, name: str) -> str | None:
+        return self._index.note(name)
+
+    def keep_note(self, name: str, text: str) -> None:
+        self._index.keep_note(name, text)
 
     def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
         return self._index.copies(of, self._both(filters))

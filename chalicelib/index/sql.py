@@ -68,6 +68,7 @@ ALIKE = (
 )
 """The groups that facets are counted from."""
 
+_SUMMARY_DEFAULTS = {name: Summary._field_defaults.get(name) for name in Summary._fields}
 _FIELDS = tuple(f.name for f in fields(ImageRecord) if f.name != "vector")
 _TIMES = ("indexed_at", "taken_at", "uploaded_at")
 
@@ -135,7 +136,7 @@ def summary(body: str) -> Summary:
     except orjson.JSONDecodeError:
         # Half a surrogate pair, as in a name of long ago; Python's own reader takes it.
         values = json.loads(body)
-    return Summary(*(values[name] for name in Summary._fields))
+    return Summary(*(values.get(name, default) for name, default in _SUMMARY_DEFAULTS.items()))
 
 
 def create_indexes() -> list[str]:

@@ -87,7 +87,7 @@ def test_the_ranked_set_is_limited_to_the_best(index: Index) -> None:
     assert ids(walk(index, QUERY, limit=5, ranked=12)) == best
     last = walk(index, QUERY, limit=5, ranked=12)[-1]
     end = index.search(QUERY, ANY, limit=5, ranked=12, after=(last.score, last.record.id))
-    assert end == ([], 12, None)
+    assert (end.hits, end.total, end.facets) == ([], 12, None)
 
 
 def test_a_page_larger_than_the_ranked_set_is_cut_to_it(index: Index) -> None:

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from chalicelib.errors import NotFound
-from chalicelib.records import Filters, SearchRequest, image_id
+from chalicelib.queries import SearchRequest
+from chalicelib.records import Filters, image_id
 from chalicelib.wiring import Services
 from tests.integration.local_stack import BUCKET
 from tests.integration.pictures import jpeg

@@ -24,8 +24,9 @@ from chalicelib.compare import Side, compare
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound
 from chalicelib.index.naming import index_name
+from chalicelib.queries import SearchRequest
 from chalicelib.reconcile import Report
-from chalicelib.records import Filters, SearchRequest, image_id
+from chalicelib.records import Filters, image_id
 from container_embedder import reconciling
 from tests.integration.library_in_use import STABLE, Place, in_use
 from tests.integration.local_stack import BUCKET, THUMBNAILS, environment

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chalicelib.facts import EARTH_RADIUS_KM, Location
+from chalicelib.queries import SearchRequest
 from chalicelib.records import (
     MAX_FILTER_DEPTH,
     MAX_FILTER_PARTS,
     Filters,
     ImageRecord,
-    SearchRequest,
 )
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=timezone.utc)

@@ -18,7 +18,8 @@ from chalicelib.errors import InvalidRequest, NotFound, UnreadableImage
 from chalicelib.index.base import Write
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.library import Library, ListRequest
-from chalicelib.records import Filters, ImageRecord, Page, SearchRequest, image_id
+from chalicelib.queries import SearchRequest
+from chalicelib.records import Filters, ImageRecord, Page, image_id
 from chalicelib.search import Search, read_cursor, write_cursor
 from tests.fakes.encoding import DIM, FakeDecoders, FakeEncoder, picture
 from tests.fakes.library import FakeLibrary

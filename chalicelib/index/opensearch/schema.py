@@ -98,7 +98,8 @@ def mappings(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
             **dict.fromkeys(("width", "height", "date", "recency", "indexed"), number),
             "location": {"type": "geo_point"},
             **dict.fromkeys(("bucket", "key", "name", "etag", "version_id"), kept),
-            **dict.fromkeys(("text", "model", "form", "thumbnail_key"), kept),
+            **dict.fromkeys(("text", "text_model", "model", "form", "calibration"), kept),
+            "thumbnail_key": kept,
             # What copies are told by: `sha256` and `bands` are looked up, the hash is compared.
             "sha256": keyword,
             "perceptual_hash": keyword | {"index": False},
@@ -107,6 +108,7 @@ def mappings(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
             "exposure": {"type": "object", "enabled": False},
             **dict.fromkeys(("reason", "taken_at", "uploaded_at", "indexed_at"), kept),
             **dict.fromkeys(("bytes", "decoder_version"), number | {"index": False}),
+            "response": {"type": "float", "index": False, "doc_values": False},
             "vector": _vector(dim, shape),
         },
     }

@@ -41,6 +41,7 @@ from chalicelib.index.opensearch.ranked import Ranked, ranked_set
 from chalicelib.index.opensearch.requests import MANY, SEARCH_PATIENCE_S, Requests
 from chalicelib.index.times import micros, recency
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+from chalicelib.relevance import Cut, Order, Wording
 from chalicelib.sharding import WHOLE, Shard
 
 if TYPE_CHECKING:
@@ -167,7 +168,11 @@ class OpenSearchIndex:
         leave_out: str | None = None,
         facets: bool = False,
         collapse: Collapse = "none",
+        wording: Wording | None = None,
+        cut: Cut | None = None,
+        order: Order = "best",
     ) -> RankedSet:
+        _ = wording, cut, order
         query = unit_vector(query, self._dim, field="query")
         self._mark.touch()
         whole = ranked_set(
@@ -202,6 +207,15 @@ class OpenSearchIndex:
                 and filters.admits(record)
             ]
         return hits
+
+    def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
+        raise NotImplementedError
+
+    def note(self, name: str) -> str | None:
+        raise NotImplementedError
+
+    def keep_note(self, name: str, text: str) -> None:
+        raise NotImplementedError
 
     def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
         admitted = with_states(filters, ["ready"])
