@@ -9,9 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 # What only chalice's command line and tokenizers' client of the hub want stays out of the images.
-IDLE := pip setuptools wheel click colorama pyyaml inquirer ansicon blessed editor jinxed readchar \
+IDLE := pip setuptools wheel click colorama inquirer ansicon blessed editor jinxed readchar \
 	runs wcwidth xmod huggingface-hub hf-xet httpx2 httpx2-jsfetch httpcore2 h11 anyio truststore \
-	filelock fsspec tqdm
+	filelock fsspec
 LEAN := $(addprefix --no-emit-package=,$(IDLE))
 
 .PHONY: help demo model opensearch deploy destroy diff preflight outputs test nightly check fmt golden lock clean bench bench-container bench-ingest bench-reconcile bench-index bench-clip fuzz
