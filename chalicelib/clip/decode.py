@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chalicelib import images
 from chalicelib.clip.pixels import PixelSpec, Whole, to_pixels
+from chalicelib.clip.region import Region, cut
 from chalicelib.config import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ def decode(
     *,
     exact: bool,
     thumbnail: bool = False,
+    region: Region | None = None,
     max_pixels: int = MAX_PIXELS,
     before_decoding: Callable[[int], object] | None = None,
 ) -> tuple[images.Picture, NDArray[np.uint8]]:
@@ -27,12 +30,19 @@ def decode(
 
     `exact` gives the reference's pixels. Without it large pictures are decoded smaller, though no
     smaller than the model needs, and with `thumbnail` no smaller than a thumbnail is; the pixels
-    are then nearly the reference's. Raises as `images.open_upright`, which calls
-    `before_decoding`.
+    are then nearly the reference's. With `region` the pixels are those of that part, as if it had
+    been cut out to whole pixels and saved as a picture; the picture is whole all the same. Raises
+    as `images.open_upright`, which calls `before_decoding`.
     """
     keep = None if exact else images.side_to_keep(spec.size, thumbnail=thumbnail)
+    if keep is not None and region is not None:
+        keep = math.ceil(min(keep / min(region[2:]), max_pixels))
     picture = images.open_upright(
         data, max_pixels=max_pixels, at_least=keep, before_decoding=before_decoding
     )
+    if region is not None:
+        part = cut(picture, region)
+        as_it_is = None if exact else Whole(*part.size, (0, 0, *part.size))
+        return picture, to_pixels(part, spec, as_it_is)
     whole = None if exact else Whole(picture.width, picture.height, picture.box)
     return picture, to_pixels(picture.image, spec, whole)

@@ -73,6 +73,7 @@ def _prepare(data: bytes, header: dict[str, Any]) -> tuple[dict[str, Any], list[
         PixelSpec.from_json(header["spec"]),
         exact=header["exact"],
         thumbnail=header["thumbnail"],
+        region=tuple(header["region"]) if header["region"] else None,
         max_pixels=header["max_pixels"],
     )
     place = picture.location

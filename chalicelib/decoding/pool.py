@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.clip.region import Region, check_region
 from chalicelib.decoding.process import Child, ChildLost, Limits, making_sense
 from chalicelib.errors import (
     DecoderUnavailable,
@@ -75,23 +76,29 @@ class DecoderPool:
         *,
         exact: bool = True,
         thumbnail: bool = True,
+        region: Region | None = None,
         gate: Gate | None = None,
         until: float = math.inf,
     ) -> Prepared:
         """Decode `data` in a child: facts, thumbnail (JPEG) and the model's pixels.
 
-        Without `exact` a large picture may be decoded smaller than it is.
+        Without `exact` a large picture may be decoded smaller than it is. With `region` the
+        model's pixels are of that part of the upright picture; all else is the whole picture's.
         `gate` is asked for room for the image's pixels between its header and its decoding.
         Raises `UnreadableImage` or `TooLarge`; a child that dies is given one more try with a
         fresh one where something else may have killed it. `OutOfTime` when it is not done by
-        `until` (`time.monotonic`), `DecoderUnavailable` when no child can be started.
+        `until` (`time.monotonic`), `DecoderUnavailable` when no child can be started, ValueError
+        where `region` is no part of a picture.
         """
+        if region is not None:
+            check_region(region)
         asked = {
             "op": "prepare",
             "max_pixels": self.limits.max_pixels,
             "spec": spec.to_json(),
             "exact": exact,
             "thumbnail": thumbnail,
+            "region": region,
         }
         try:
             return self._attempt(data, asked, gate, until)
