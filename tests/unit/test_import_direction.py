@@ -26,6 +26,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.relevance",
         "chalicelib.sharding",
         "chalicelib.tracing",
+        "chalicelib.words",
     ),
     (
         "chalicelib.boundary",
