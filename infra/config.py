@@ -55,6 +55,8 @@ class Config:
     """`starter`, a name that `make model MODEL=…` takes, or a model folder."""
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     """Of the container functions."""
+    ocr: bool = True
+    """Whether the text in pictures is read."""
     embedder_memory: int = 3008
     embedder_timeout: int = 120
     batch_size: int = 10

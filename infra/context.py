@@ -37,8 +37,9 @@ _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 _HASH_DIGITS = 16
 _CHUNK = 1 << 20
 
-_BESIDE_WEIGHTS = ("*.json", "LICENSE*", "NOTICE*", "README.md")
-"""Of a model folder, beside weights and tokens: how it is read, and what its licence asks for."""
+_BESIDE_WEIGHTS = ("*.json", "calibration.npz", "LICENSE*", "NOTICE*", "README.md")
+"""Of a model folder, beside weights and tokens: how it is read, what its vectors are measured by,
+and what its licence asks for."""
 
 Architecture = Literal["x86_64", "arm64"]
 PLATFORMS: dict[Architecture, str] = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}

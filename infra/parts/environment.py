@@ -33,6 +33,12 @@ def queues(data: DataStack) -> dict[str, str]:
     }
 
 
+def embedding(config: Config) -> dict[str, str]:
+    """What becomes of a picture, whoever brings it in: embedder and bulk work must agree, or each
+    would read again what the other has read."""
+    return {"IMAGES_OCR": "true" if config.ocr else "false"}
+
+
 def people(config: Config, data: DataStack, cookie_key_id: str) -> dict[str, str]:
     """Who may call, and by which key's cookies CloudFront shows thumbnails. The clients of the
     user pool come as a stage variable, as does the page's address; the API alone signs cookies,

@@ -49,6 +49,7 @@ class ServiceStack(Stack):
         self.rights = Rights(self, "Rights", config=config, data=data, cookie_key=key)
         shared = environment.shared(config, data)
         queues = environment.queues(data)
+        embedding = environment.embedding(config)
         self.cookies = CookieKey(self, "Cookies", pem=context["cookie_public_key"]) if key else None
         people = environment.people(config, data, self.cookies.id if self.cookies else "")
         self.functions = Functions(
@@ -58,7 +59,10 @@ class ServiceStack(Stack):
             data=data,
             repository=repository,
             tag=context["embedder_tag"],
-            environments={"embedder": {**shared, **queues}, "search": {**shared, **people}},
+            environments={
+                "embedder": {**shared, **queues, **embedding},
+                "search": {**shared, **people},
+            },
         )
         self.api = RestApi(
             self,
@@ -81,7 +85,7 @@ class ServiceStack(Stack):
         CfnOutput(self, "ApiUrl", value=self.api.url)
         CfnOutput(self, "FunctionTag", value=context["embedder_tag"])
         CfnOutput(self, "Model", value=context["model"])
-        self._add_bulk_work(repository, context, shared)
+        self._add_bulk_work(repository, context, shared | embedding)
         if config.bucket or self.cookies:
             self.settings = BucketSettings(self, "Settings", config=config)
         if config.bucket:

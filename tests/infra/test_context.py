@@ -105,10 +105,11 @@ def test_linked_weights_are_copied_and_other_forms_beside_them_are_not(
     for name in ("onnx/vision_model_q4.onnx", "pytorch_model.bin", "notes.txt"):
         (model / name).write_bytes(b"not wanted")
     (model / "LICENSE").write_text("MIT")
+    (model / "calibration.npz").write_bytes(b"what its vectors are measured by")
     stage(tmp_path / "context", model)
     held = names(tmp_path / "context" / "model")
     assert not (tmp_path / "context" / "model" / "onnx" / "vision_model.onnx").is_symlink()
-    assert held == names(tiny) - {"identity.json"} | {"LICENSE"}
+    assert held == names(tiny) - {"identity.json"} | {"LICENSE", "calibration.npz"}
 
 
 def test_a_model_that_is_absent_or_broken_is_refused_with_a_sentence(
