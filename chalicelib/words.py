@@ -286,21 +286,18 @@ _SINGLE = re.compile(
     "]"
 )
 
-STOP_WORDS = frozenset(
-    # English
-    "a an and are as at be by for from has have he her his i in is it its me my no not of on or our"
-    " she so that the their them there these they this those to was we were with you your s t"
-    # German
-    " am auf aus bei das dem den der des die ein eine einem einen einer eines fur im ist mit oder"
-    " sich sind und unter vom von vor wie zu zum zur"
-    # French
-    " au aux avec ce ces dans de des du elle en est et il ils la le les leur l d ou par pas pour"
-    " qui sa ses sous sur un une"
-    # Spanish, Portuguese, Italian
-    " al che con da dal das del della delle dei di do dos e el em gli il las lo los na nas nel nella"
-    " nos o os para per por que sin su sua sus um uma uno y"
-    # Dutch, Swedish, Danish, Norwegian
-    " av det een en ett het med naar of och og op pa som te van voor".split()
-)
-"""Words that tell pictures apart in no language they are written in, folded. Kept short: a word
-that means something in one language and nothing in another is better looked for in vain."""
+_STOP_WORDS = """
+a an and are as at be by for from has have he her his i in is it its me my no not of on or our she
+so that the their them there these they this those to was we were with you your s t
+am auf aus bei das dem den der des die ein eine einem einen einer eines fur im ist mit oder sich
+sind und unter vom von vor wie zu zum zur
+au aux avec ce ces dans de des du elle en est et il ils la le les leur l d ou par pas pour qui sa
+ses sous sur un une
+al che con da dal das del della delle dei di do dos e el em gli il las lo los na nas nel nella nos
+o os para per por que sin su sua sus um uma uno y
+av det een en ett het med naar of och og op pa som te van voor
+"""  # English; German; French; Spanish, Portuguese, Italian; Dutch and Scandinavian
+
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+"""Words that tell no picture from another in the language they are of, folded. Kept few: what is
+one in one language may be the very word that is looked for in another."""

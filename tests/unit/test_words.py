@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -104,7 +105,7 @@ def test_marks_are_where_the_words_are(text: str) -> None:
     found = marks(text, words)
     assert found == sorted(found)
     assert all(0 <= start < end <= len(text) for start, end in found)
-    assert all(one[1] <= other[0] for one, other in zip(found, found[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in pairwise(found))
     assert bool(found) == bool(words)
     for start, end in found:
         assert set(tokens(text[start:end])) & words
@@ -181,7 +182,7 @@ def test_only_so_many_words_and_phrases_are_taken() -> None:
 
 
 def test_a_phrase_stands_where_its_tokens_follow_each_other() -> None:
-    held = "my beach ‖ a b".split()
+    held = ["my", "beach", BETWEEN, "a", "b"]
     assert stands_in(("my", "beach"), held)
     assert stands_in(("b",), held)
     assert not stands_in(("beach", "a"), held)
