@@ -134,8 +134,9 @@ class Searched(Protocol):
         """One page of the "ready" images that answer `query` (float32 [D], unit) best.
 
         Candidates are the best `ranked` images that `filters` admit by inner product with
-        `query`, and with `wording` the best `ranked` by its words too; of the whole, all have the
-        phrases it asks for and nothing that it excludes. `chalicelib.relevance.decide` orders
+        `query`, and with `wording` the best `ranked` of those that have any of its words too: of
+        the very name asked for first, then by share, then by inner product, then by id. All have
+        the phrases it asks for and nothing that it excludes. `chalicelib.relevance.decide` orders
         them, by falling score and then id, keeps the best `ranked`, and of these what `cut`
         admits (None: all). How rare a word is, is counted over the "ready" images that `filters`
         admit. A filter never makes a page shorter than what matches. Records come without
