@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from chalice.app import Request, Response
 
-from chalicelib import __version__, answers, api, auth, measures
+from chalicelib import __version__, answers, api, asking, auth, measures
 from chalicelib.answers import Addresses
 from chalicelib.deadletters import Chosen, Discarded
 from chalicelib.errors import IntellisenseError, InvalidRequest, NotFound
 from chalicelib.index.base import ALL
 from chalicelib.index.narrowed import narrowed
-from chalicelib.library import MAX_IDS, ListRequest
+from chalicelib.library import MAX_IDS
 from chalicelib.log import SERVICE
 from chalicelib.queries import SearchRequest
-from chalicelib.records import STATES, Filters, image_id
+from chalicelib.records import STATES, image_id
 from chalicelib.uploads import ImageUpload, UploadsRequest
 
 if TYPE_CHECKING:
@@ -49,14 +49,6 @@ def admit(request: Request, get_response: Callable[[Request], Response]) -> Resp
         return get_response(request)
 
 
-FILTERS = {
-    name: f"filters.{name}"
-    for name in Filters.model_fields
-    if name not in ("all_of", "any_of", "none_of")
-}
-"""Those that fit into a query string, and their place in a request."""
-
-
 def services() -> Services:
     from chalicelib import wiring
 
@@ -84,7 +76,7 @@ def images_json(records: Iterable[ImageRecord]) -> list[dict[str, Any]]:
 
 @app.answers("POST", "/uploads", "upload")
 def post_uploads() -> Response:
-    request = api.parse_body(UploadsRequest, app.serving())
+    request = asking.parse_body(UploadsRequest, app.serving())
     with services().tracer.step("upload", files=len(request.files)) as step:
         owner = auth.current().owner
         places = services().uploads.places(request, owner=owner, trace=step.header)
@@ -95,7 +87,7 @@ def post_uploads() -> Response:
 
 @app.answers("POST", "/images", "upload")
 def post_images() -> Response:
-    request = api.parse_body(ImageUpload, app.serving())
+    request = asking.parse_body(ImageUpload, app.serving())
     with services().tracer.step("upload", files=1) as step:
         owner = auth.current().owner
         uploaded = services().uploads.put(request, owner=owner, trace=step.header)
@@ -108,16 +100,8 @@ def get_images() -> dict[str, Any]:
     query = app.query()
     if "ids" in query:
         return known_images(query)
-    copies = api.flag(query.pop("copies", ""), "copies")
-    states = query.pop("state", "ready").split(",")
-    if unknown := [state for state in states if state not in STATES]:
-        raise InvalidRequest(
-            f"There is no state {unknown[0][:20]}; the states are {', '.join(STATES)}.",
-            field="state",
-        )
-    fields = {"limit": "limit", "cursor": "cursor", **FILTERS}
-    request = api.parse_query(ListRequest, api.with_place(query), fields)
-    records, cursor, total = library().list(request.model_copy(update={"states": tuple(states)}))
+    copies = asking.flag(query.pop("copies", ""), "copies")
+    records, cursor, total = library().list(asking.parse_listing(query))
     items = images_json(records)
     if copies:
         for item, counted in zip(items, library().counted(records), strict=True):
@@ -195,17 +179,12 @@ def redirect_to(bucket: Bucket, key: str, *, save_as: str = "") -> Response:
 
 @app.answers("GET", "/search", "read")
 def get_search() -> dict[str, Any]:
-    parts = {name: name for name in ("limit", "cursor", "facets", "collapse")}
-    fields = {"q": "text", **parts, **FILTERS}
-    query = app.query()
-    if "q" not in query:
-        raise InvalidRequest("Say what to look for: /search?q=a+cat.", field="q")
-    return answer_search(api.parse_query(SearchRequest, api.with_place(query), fields))
+    return answer_search(asking.parse_search(app.query()))
 
 
 @app.answers("POST", "/search", "read")
 def post_search() -> dict[str, Any]:
-    return answer_search(api.parse_body(SearchRequest, app.serving()))
+    return answer_search(asking.parse_body(SearchRequest, app.serving()))
 
 
 def answer_search(request: SearchRequest) -> dict[str, Any]:
@@ -248,14 +227,14 @@ def get_dead_letters() -> dict[str, Any]:
 
 @app.answers("POST", "/dead-letters/redrive", "admin")
 def post_redrive() -> dict[str, Any]:
-    request = api.parse_body(Chosen, app.serving())
+    request = asking.parse_body(Chosen, app.serving())
     done = dead_letters().redrive(request.id)
     return {"redriven": done.letters, "more": done.more}
 
 
 @app.answers("POST", "/dead-letters/discard", "admin")
 def post_discard() -> dict[str, Any]:
-    request = api.parse_body(Discarded, app.serving())
+    request = asking.parse_body(Discarded, app.serving())
     done = dead_letters().discard(request.reason, request.id, by=auth.current().owner)
     return {"discarded": done.letters, "more": done.more}
 

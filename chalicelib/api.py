@@ -1,26 +1,23 @@
-"""What all routes share: the application object, requests in, JSON and errors out."""
+"""What all routes share: the application object, JSON and errors out."""
 
 from __future__ import annotations
 
 import functools
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Request, Response
-from pydantic import BaseModel, ValidationError
 
 from chalicelib import deadline, measures
 from chalicelib.auth import Need, Scope
-from chalicelib.errors import Forbidden, IntellisenseError, InvalidRequest, Unauthorized
+from chalicelib.errors import Forbidden, IntellisenseError, Unauthorized
 from chalicelib.log import SERVICE
-from chalicelib.records import Near
 
 logger = Logger(service=SERVICE, child=True)
 
-Model = TypeVar("Model", bound=BaseModel)
 View = TypeVar("View", bound=Callable[..., Any])
 
 _KEPT = ("allow", "clear-site-data", "set-cookie", "www-authenticate")
@@ -175,104 +172,3 @@ def answer(body: Any, status: int = 200, headers: dict[str, Any] | None = None) 
 def request_id(request: Request) -> str:
     own = request.context.get("requestId")
     return str(own or getattr(request.lambda_context, "aws_request_id", ""))
-
-
-# --- requests ---------------------------------------------------------------------------------
-
-
-def parse_body(model: type[Model], request: Request) -> Model:
-    """The JSON body as `model`; types are not guessed. Raises `InvalidRequest`."""
-    body = request.raw_body
-    if not body:
-        raise InvalidRequest("Send a JSON body.")
-    try:
-        return model.model_validate_json(body, strict=True)
-    except ValidationError as error:
-        raise _invalid(error, {}) from error
-
-
-def with_place(query: Mapping[str, str]) -> dict[str, Any]:
-    """`query` with its "near" taken apart. Raises `InvalidRequest`."""
-    if "near" not in query:
-        return dict(query)
-    given = query["near"].split(",")
-    try:
-        place = dict(zip(Near.model_fields, given, strict=True))
-        Near.model_validate_strings(place)
-    except ValueError as error:
-        raise InvalidRequest(
-            "A place is latitude, longitude and a distance in kilometres, such as"
-            " near=48.14,11.58,5: -90 to 90 and -180 to 180 degrees, more than 0 and at most"
-            " 20,100 km.",
-            field="near",
-        ) from error
-    return {**query, "near": place}
-
-
-def parse_query(model: type[Model], query: Mapping[str, Any], fields: dict[str, str]) -> Model:
-    """The query string as `model`. `fields` maps each parameter to its path in the model
-    ("q" → "text", "format" → "filters.format"); others are refused. Raises `InvalidRequest`."""
-    values: dict[str, Any] = {}
-    for name, value in query.items():
-        if name not in fields:
-            known = ", ".join(sorted(fields))
-            raise InvalidRequest(f"Unknown parameter; this route takes {known}.", field=name)
-        *path, last = fields[name].split(".")
-        place = values
-        for part in path:
-            place = place.setdefault(part, {})
-        place[last] = value
-    try:
-        return model.model_validate_strings(values)
-    except ValidationError as error:
-        raise _invalid(error, {path: name for name, path in fields.items()}) from error
-
-
-def flag(value: str, field: str) -> bool:
-    """A parameter that is on or off; "" is off. Raises `InvalidRequest`."""
-    if value not in ("", "true", "false"):
-        raise InvalidRequest("Must be true or false.", field=field)
-    return value == "true"
-
-
-_SENTENCES = {
-    "missing": "This field is required.",
-    "extra_forbidden": "Unknown field.",
-    "json_invalid": "The body is not valid JSON.",
-    "string_too_long": "At most {max_length} characters.",
-    "string_too_short": "At least {min_length} characters.",
-    "greater_than_equal": "Must be {ge} or more.",
-    "greater_than": "Must be more than {gt}.",
-    "less_than_equal": "Must be {le} or less.",
-    "finite_number": "Must be a finite number.",
-    "float_type": "Must be a number.",
-    "too_long": "At most {max_length} of these.",
-    "too_short": "At least {min_length} of these.",
-    "int_parsing": "Must be a whole number.",
-    "int_type": "Must be a whole number.",
-    "int_from_float": "Must be a whole number.",
-    "bool_parsing": "Must be true or false.",
-    "bool_type": "Must be true or false.",
-    "string_type": "Must be text.",
-    "string_pattern_mismatch": "Not of the right form.",
-    "literal_error": "Must be one of {expected}.",
-    "list_type": "Must be a list.",
-    "tuple_type": "Must be a list.",
-    "model_type": "Must be an object, {{…}}.",
-    "datetime_type": "Must be a day or time in ISO 8601, such as 2024-05-31.",
-}
-
-
-def _invalid(error: ValidationError, names: dict[str, str]) -> InvalidRequest:
-    """The first fault, as one sentence and the field the caller knows it by."""
-    first = error.errors(include_url=False)[0]
-    parts = [str(p) for p in first["loc"] if p not in ("datetime", "date", "function-before")]
-    path = ".".join(p for p in parts if not p.startswith("function-"))
-    if first["type"] == "value_error":
-        message = first["msg"].removeprefix("Value error, ")
-    else:
-        # pydantic's own sentences speak of inputs and instances.
-        sentence = _SENTENCES.get(first["type"], "Not of the right form.")
-        message = sentence.format(**first.get("ctx", {}))
-    message = message[:1].upper() + message[1:]
-    return InvalidRequest(message.rstrip(".") + ".", field=names.get(path, path) or None)

@@ -70,6 +70,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     (
         "chalicelib.answers",
         "chalicelib.api",
+        "chalicelib.asking",
         "chalicelib.auth",
         "chalicelib.cookies",
         "chalicelib.measures",
