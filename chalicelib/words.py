@@ -97,10 +97,11 @@ def marks(text: str, words: Collection[str]) -> list[tuple[int, int]]:
 
 class Parsed(NamedTuple):
     """What a query asks of words, and its text for the model: without quotes and exclusions, ""
-    where nothing is left."""
+    where nothing is left. `left_out` are the texts of the exclusions, for the model too."""
 
     wording: Wording
     text: str
+    left_out: tuple[str, ...] = ()
 
 
 def parse(query: str) -> Parsed:
@@ -111,7 +112,7 @@ def parse(query: str) -> Parsed:
     Raises `InvalidRequest` for more than `MAX_PHRASES` of either.
     """
     phrases: dict[tuple[str, ...], None] = {}
-    without: dict[tuple[str, ...], None] = {}
+    without: dict[tuple[str, ...], str] = {}
     plain: list[str] = []
     rest: list[str] = []
     last = 0
@@ -124,7 +125,7 @@ def parse(query: str) -> Parsed:
         plain.append(between)
         rest.append(between)
         if part["minus"]:
-            without[found] = None
+            without[found] = _content(part)
             rest.append(" ")
         else:
             phrases[found] = None
@@ -141,7 +142,8 @@ def parse(query: str) -> Parsed:
     said = dict.fromkeys(tokens(" ".join(plain)))
     telling = [word for word in said if word not in STOP_WORDS]
     words = tuple(telling or (() if phrases else said))[:MAX_WORDS]
-    return Parsed(Wording(words, tuple(phrases), tuple(without), tuple(tokens(text))), text)
+    wording = Wording(words, tuple(phrases), tuple(without), tuple(tokens(text)))
+    return Parsed(wording, text, tuple(without.values()))
 
 
 def _content(part: re.Match[str]) -> str:

@@ -153,7 +153,7 @@ def test_a_file_is_called_by_its_name_with_or_without_its_ending() -> None:
 def test_queries_are_read(
     query: str, words: str, phrases: list[str], without: list[str], text: str
 ) -> None:
-    wording, left = parse(query)
+    wording, left, _ = parse(query)
     assert " ".join(wording.words) == words
     assert [" ".join(phrase) for phrase in wording.phrases] == phrases
     assert [" ".join(phrase) for phrase in wording.without] == without
@@ -163,7 +163,7 @@ def test_queries_are_read(
 
 @given(TEXTS)
 def test_any_query_can_be_read(query: str) -> None:
-    wording, text = parse(query)
+    wording, text, _ = parse(query)
     said = tokens(query)
     for part in (wording.words, *wording.phrases, *wording.without):
         assert set(part) <= set(said)
