@@ -73,6 +73,11 @@ class Settings:
     pixel_budget: int = 96_000_000
     """Pixels decoded at a time by one invocation."""
 
+    ocr: bool = False
+    """Whether the text in pictures is read, when they are indexed."""
+    ocr_folder: str = ""
+    """Recognition models for scripts beside Latin, Chinese and Japanese."""
+
     shard: str = ""
     """I/N: reconcile sees to this share of the library; empty: AWS Batch's array index and size."""
     price_per_hour: float = 0.0

@@ -7,7 +7,7 @@ may abort, hang or eat memory whatever is checked first.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from chalicelib.colour import to_srgb
 from chalicelib.config import MAX_PIXELS
 from chalicelib.errors import UnreadableImage
 from chalicelib.facts import Exposure, Location
-from chalicelib.formats.base import Source, check_size
+from chalicelib.formats.base import Source, check_size, reduced
 from chalicelib.formats.jxl import JxlSource, is_jxl
 from chalicelib.formats.pillow import PillowSource
 from chalicelib.formats.raw_kinds import kind_of
@@ -115,6 +115,14 @@ def open_upright(
             exposure=exif.exposure(facts),
             location=exif.location(facts),
         )
+
+
+def shrunk(picture: Picture, at_least: int) -> Picture:
+    """`picture` with as few pixels as `open_upright` would have left it with this `at_least`, or
+    not many more."""
+    image, factor = reduced(picture.image, at_least)
+    left, top, right, bottom = (length / factor for length in picture.box)
+    return replace(picture, image=image, box=(left, top, right, bottom))
 
 
 def small(image: Image.Image, *, side: int = THUMBNAIL_SIDE) -> Image.Image:

@@ -83,6 +83,7 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
     decoders = DecoderPool(
         settings.decoders,
         Limits(max_pixels=settings.max_pixels, memory=settings.decoder_memory),
+        ocr_folder=settings.ocr_folder,
     )
     ingest = Ingest(
         bucket=bucket,

@@ -1,7 +1,8 @@
 """The child: `python -m chalicelib.decoding.child MEMORY_BYTES CPU_SECONDS WALL_SECONDS`.
 
 It reads frames from standard input and answers on standard output, one image at a time:
-`open` takes the bytes and answers the header's format and size; `prepare` decodes what was opened.
+`open` takes the bytes and answers the header's format and size; `prepare` decodes what was opened;
+`read` reads the text in what was prepared, where that may hold any.
 It ends when its parent closes the pipe, and an alarm ends it where a decoder hangs: it never
 outlives its parent by more than one image's time.
 """
@@ -19,6 +20,7 @@ from chalicelib import images
 from chalicelib.clip.decode import decode
 from chalicelib.clip.pixels import PixelSpec
 from chalicelib.decoding import frames
+from chalicelib.decoding.textstage import TextStage
 from chalicelib.errors import Permanent, TooLarge
 
 _ALARM_AFTER = 2.0
@@ -41,6 +43,7 @@ def main() -> None:
 
 def serve(source: BinaryIO, out: BinaryIO, cpu_seconds: int, wall_seconds: float) -> None:
     data = b""
+    text = TextStage()
     while (frame := frames.unpack(source.read)) is not None:
         header, blobs = frame
         _limit_cpu(cpu_seconds)
@@ -49,8 +52,10 @@ def serve(source: BinaryIO, out: BinaryIO, cpu_seconds: int, wall_seconds: float
             if header["op"] == "open":
                 data = blobs[0]
                 answer, parts = _open(data, header["max_pixels"])
+            elif header["op"] == "prepare":
+                answer, parts = _prepare(data, header, text)
             else:
-                answer, parts = _prepare(data, header)
+                answer, parts = text.read(header["folder"]), []
         except Permanent as error:
             answer, parts = _refusal(error), []
         except MemoryError:
@@ -67,7 +72,10 @@ def _open(data: bytes, max_pixels: int) -> tuple[dict[str, Any], list[bytes]]:
     return {"format": header.format, "width": header.width, "height": header.height}, []
 
 
-def _prepare(data: bytes, header: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+def _prepare(
+    data: bytes, header: dict[str, Any], text: TextStage
+) -> tuple[dict[str, Any], list[bytes]]:
+    text.forget()
     picture, pixels = decode(
         data,
         PixelSpec.from_json(header["spec"]),
@@ -75,6 +83,7 @@ def _prepare(data: bytes, header: dict[str, Any]) -> tuple[dict[str, Any], list[
         thumbnail=header["thumbnail"],
         region=tuple(header["region"]) if header["region"] else None,
         max_pixels=header["max_pixels"],
+        reader=text if header["read_text"] else None,
     )
     place = picture.location
     small = images.small(picture.image)
@@ -89,6 +98,7 @@ def _prepare(data: bytes, header: dict[str, Any]) -> tuple[dict[str, Any], list[
         "location": [place.lat, place.lon] if place else None,
         "perceptual_hash": images.perceptual_hash(small),
         "pixels_shape": list(pixels.shape),
+        "may_hold_text": text.has_work,
     }
     thumbnail = images.thumbnail(small) if header["thumbnail"] else b""
     return facts, [thumbnail, pixels.tobytes()]

@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
 
 from chalicelib.clip.region import Region, check_region
 from chalicelib.decoding.process import Child, ChildLost, Limits, making_sense
@@ -26,6 +28,8 @@ from chalicelib.errors import (
 )
 from chalicelib.facts import Exposure, Location
 from chalicelib.gate import Gate
+from chalicelib.log import SERVICE
+from chalicelib.ocr import MOST_CHARACTERS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,12 +37,15 @@ if TYPE_CHECKING:
 
     from chalicelib.clip.pixels import PixelSpec
 
+logger = Logger(service=SERVICE, child=True)
+
 _ERRORS: dict[str, type[Permanent]] = {TooLarge.default_code: TooLarge}
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A decoded image: `pixels` is uint8 [H, W, 3], cut to the model's size."""
+    """A decoded image: `pixels` is uint8 [H, W, 3], cut to the model's size. `text` is what was
+    read in it, at most 4,000 characters."""
 
     format: str
     width: int
@@ -51,6 +58,7 @@ class Prepared:
     perceptual_hash: str
     thumbnail: bytes
     pixels: NDArray[np.uint8]
+    text: str = ""
 
 
 _open_gate = Gate(1 << 62)
@@ -59,8 +67,10 @@ _open_gate = Gate(1 << 62)
 class DecoderPool:
     """At most `size` children, started when first needed; safe to use from several threads."""
 
-    def __init__(self, size: int, limits: Limits | None = None) -> None:
+    def __init__(self, size: int, limits: Limits | None = None, *, ocr_folder: str = "") -> None:
+        """`ocr_folder` holds recognition models beside those that come with rapidocr."""
         self.size = size
+        self.ocr_folder = ocr_folder
         self.limits = limits or Limits()
         self._places: queue.LifoQueue[Child | None] = queue.LifoQueue()
         for _ in range(size):
@@ -77,6 +87,7 @@ class DecoderPool:
         exact: bool = True,
         thumbnail: bool = True,
         region: Region | None = None,
+        read_text: bool = False,
         gate: Gate | None = None,
         until: float = math.inf,
     ) -> Prepared:
@@ -84,6 +95,8 @@ class DecoderPool:
 
         Without `exact` a large picture may be decoded smaller than it is. With `region` the
         model's pixels are of that part of the upright picture; all else is the whole picture's.
+        With `read_text` the text in it is read, where it may hold any; whatever goes wrong with
+        that is logged and leaves `text` empty.
         `gate` is asked for room for the image's pixels between its header and its decoding.
         Raises `UnreadableImage` or `TooLarge`; a child that dies is given one more try with a
         fresh one where something else may have killed it. `OutOfTime` when it is not done by
@@ -99,6 +112,7 @@ class DecoderPool:
             "exact": exact,
             "thumbnail": thumbnail,
             "region": region,
+            "read_text": read_text,
         }
         try:
             return self._attempt(data, asked, gate, until)
@@ -121,7 +135,35 @@ class DecoderPool:
             with (gate or _open_gate)(pixels):
                 answer = child.ask(asked, [], until=until)
             with making_sense():
-                return _prepared(*_checked(answer))
+                facts, blobs = _checked(answer)
+                prepared = _prepared(facts, blobs)
+                legible = bool(facts["may_hold_text"])
+            return (
+                replace(prepared, text=self._text(child, prepared, until)) if legible else prepared
+            )
+
+    def _text(self, child: Child, prepared: Prepared, until: float) -> str:
+        """What the child reads in the picture that it has prepared; "" where that fails."""
+        failure: object
+        try:
+            with making_sense():
+                answer = child.ask({"op": "read", "folder": self.ocr_folder}, [], until=until)[0]
+                failure = answer.get("failure")
+                if failure is None:
+                    return str(answer["text"])[:MOST_CHARACTERS]
+        except ChildLost as lost:
+            # Dead or not, it is replaced when its place is next taken.
+            child.kill()
+            failure = lost.reason
+        logger.warning(
+            "text not read",
+            reason=str(failure),
+            format=prepared.format,
+            width=prepared.width,
+            height=prepared.height,
+            perceptual_hash=prepared.perceptual_hash,
+        )
+        return ""
 
     @contextmanager
     def _child(self, until: float) -> Iterator[Child]:

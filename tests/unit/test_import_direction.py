@@ -38,6 +38,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.exif",
         "chalicelib.formats",
         "chalicelib.images",
+        "chalicelib.ocr",
     ),
     (
         "chalicelib.clip",
@@ -98,6 +99,8 @@ HEAVY = {
     "pylibjxl",
     "rawpy",
     "onnxruntime",
+    "rapidocr",
+    "cv2",
     "tokenizers",
     "onnx",
     "moto",

@@ -1,0 +1,66 @@
+"""A picture → the text in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chalicelib.ocr import sizes
+from chalicelib.ocr.identity import DETECTION_SIDE
+from chalicelib.ocr.lines import MOST_CHARACTERS, Box, cut, rows, tidy, worth_keeping
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from chalicelib.ocr.engine import Engine
+
+SECONDS = 8.0
+"""Processor time after which no further line is read: a page in small type takes it."""
+
+
+class TextReader:
+    """Reads pictures, one after another. The models are loaded with the first of them."""
+
+    def __init__(self, folder: str = "", seconds: float = SECONDS) -> None:
+        self._folder = folder
+        self._seconds = seconds
+        self._engine: Engine | None = None
+
+    def read(self, image: Image) -> str:
+        """The text in `image` (RGB, of a size that `sizes.to_read` gives), a row of it a line,
+        from top to bottom and from left to right; "" where there is none."""
+        if self._engine is None:
+            from chalicelib.ocr.engine import Engine
+
+            self._engine = Engine(self._folder)
+        end = time.process_time() + self._seconds
+        said: list[str] = []
+        for row in self._rows(self._engine, image):
+            words: list[str] = []
+            for box in row:
+                if time.process_time() < end:
+                    words.extend(filter(None, [self._words(self._engine, image, box)]))
+            said.extend(filter(None, [" ".join(words)]))
+            if time.process_time() > end or sum(map(len, said)) > MOST_CHARACTERS:
+                break
+        return cut("\n".join(said))
+
+    def _rows(self, engine: Engine, image: Image) -> Iterator[list[Box]]:
+        """Rows from the top down; each band is looked at when those above it are done with."""
+        bands = sizes.bands(*image.size)
+        for number, (top, bottom) in enumerate(bands):
+            first = (top + bands[number - 1][1]) / 2 if number else 0
+            last = (bottom + bands[number + 1][0]) / 2 if number + 1 < len(bands) else image.height
+            found = self._find(engine, image.crop((0, top, image.width, bottom)), top)
+            # A line in two bands' overlap counts in the one that holds its middle.
+            yield from rows([box for box in found if first <= box.centre[1] < last])
+
+    def _find(self, engine: Engine, band: Image, top: int) -> list[Box]:
+        small, scale = sizes.to_look(band, DETECTION_SIDE)
+        return [box.moved(scale, top) for box in engine.find(small)]
+
+    def _words(self, engine: Engine, image: Image, box: Box) -> str:
+        text, sureness = engine.read(image, box)
+        text = tidy(text)
+        return text if worth_keeping(text, sureness) else ""
