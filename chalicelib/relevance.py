@@ -35,6 +35,10 @@ KEPT_SHARE = 0.70
 """Kept is what is at most so far below the threshold, and at least this share of the best."""
 
 
+SHARE_DECIMALS = 6
+"""Shares are rounded, so that it does not matter in which way a store adds them up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
     """What the words of a query ask, all as tokens (`chalicelib.words`). `words` count where they
@@ -98,6 +102,13 @@ def weights_of(
     return {word: math.log(1 + images / (1 + frequencies.get(word, 0))) for word in words}
 
 
+def words_of(wording: Wording) -> tuple[str, ...]:
+    """All words that count, each once: those of phrases too."""
+    return tuple(
+        dict.fromkeys((*wording.words, *(word for phrase in wording.phrases for word in phrase)))
+    )
+
+
 def found_of(
     wording: Wording,
     places: Mapping[Field, frozenset[str] | set[str]],
@@ -107,8 +118,7 @@ def found_of(
 ) -> Found | None:
     """What is found of `wording` in an image that has the words `places` says, by field; None for
     nothing. An image that takes part has all phrases, so their words are found too."""
-    asked = [*wording.words, *(word for phrase in wording.phrases for word in phrase)]
-    asked = list(dict.fromkeys(asked))
+    asked = words_of(wording)
     words: dict[Field, tuple[str, ...]] = {
         field: those
         for field in FIELDS
@@ -122,7 +132,8 @@ def found_of(
         for word in asked
     )
     every = bool(asked) and all(any(word in those for those in words.values()) for word in asked)
-    return Found(words, share / total if total else 0.0, every, exact_name)
+    share = round(share / total, SHARE_DECIMALS) if total else 0.0
+    return Found(words, share, every, exact_name)
 
 
 def score_of(meaning: float, found: Found | None) -> float:

@@ -63,7 +63,8 @@ Place = tuple[float, str]
 """Where an image stands in an order: (score, id), or where that is by date (the date in
 microseconds, id), `NO_DATE` for none."""
 
-NO_DATE = float(-(2**53))
+NO_DATE = float(-(2**62))
+"""Older than any date; images without one come last in either order."""
 
 
 class RankedSet(NamedTuple):

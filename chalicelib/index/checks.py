@@ -45,6 +45,14 @@ def unit_vector(vector: Any, dim: int, *, field: str, scale: float = 1.0) -> NDA
     return array
 
 
+def unit_vectors(vectors: Any, dim: int, *, field: str) -> NDArray[np.float32]:
+    """`vectors` as float32 [Q, dim], or `InvalidRequest` saying what is wrong with one."""
+    import numpy as np
+
+    rows = [unit_vector(vector, dim, field=field) for vector in vectors]
+    return np.stack(rows) if rows else np.empty((0, dim), dtype=np.float32)
+
+
 def stored_vector(vector: Any, dim: int, response: float) -> NDArray[np.float32]:
     """A record's vector as float32 [dim], or `InvalidRequest`: of unit length, or where the record
     has a `response`, that much longer."""

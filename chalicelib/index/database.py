@@ -63,7 +63,7 @@ class Database:
                 if schema == 0 and _is_empty(db):
                     self._make_tables(db)
                 elif schema in sql.OLD_SCHEMAS:
-                    migrate(db)
+                    migrate(db, schema)
                 db.execute("COMMIT")
             finally:
                 db.close()
@@ -146,7 +146,14 @@ class Database:
         return db
 
     def _make_tables(self, db: sqlite3.Connection) -> None:
-        for statement in (sql.META, sql.IMAGES, sql.VECTORS, *sql.create_indexes()):
+        for statement in (
+            sql.META,
+            sql.IMAGES,
+            sql.VECTORS,
+            sql.WORDS,
+            sql.NOTES,
+            *sql.create_indexes(),
+        ):
             db.execute(statement)
         db.execute(
             "INSERT INTO meta VALUES (1, ?, ?, ?, 0, 0)",
@@ -189,6 +196,11 @@ class Database:
                 raise ConfigurationError(
                     f"{self.path} is damaged or not an index ({error}). Stop every process that"
                     " uses it and delete it: it is rebuilt from the bucket."
+                ) from error
+            if "no such module" in str(error):
+                raise ConfigurationError(
+                    f"This Python's SQLite ({sqlite3.sqlite_version}) lacks FTS5, which finds"
+                    " words; use a Python from python.org or of your system."
                 ) from error
             advice = _ADVICE.get(code, str(error))
             raise IndexUnavailable(f"The index {self.path} did not answer: {advice}.") from error

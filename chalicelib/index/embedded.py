@@ -7,8 +7,6 @@ approximate indexes are measured against. Up to about 250,000 images; see docs/a
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,21 +21,26 @@ from chalicelib.index.base import (
     ALL,
     Facets,
     Listing,
+    Place,
     RankedSet,
     Summary,
-    Version,
     Versioned,
     Write,
     WriteResult,
 )
-from chalicelib.index.checks import checked_writes, unit_vector
+from chalicelib.index.checks import checked_writes, unit_vector, unit_vectors
 from chalicelib.index.database import Database
-from chalicelib.index.embedded_copies import copies_of, folded_set
+from chalicelib.index.embedded_answer import answer
+from chalicelib.index.embedded_copies import copies_of
+from chalicelib.index.embedded_rows import generation_of, held_version, store
+from chalicelib.index.embedded_words import WordFinder
 from chalicelib.index.facets import Alike, counted
-from chalicelib.index.ranking import Scored, best_page, page_behind
+from chalicelib.index.keeping import candidates
+from chalicelib.index.ranking import Scores, exact_scores
+from chalicelib.index.remembered import Remembered
 from chalicelib.index.times import micros, recency
 from chalicelib.index.vectors import Snapshot, VectorCache
-from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+from chalicelib.records import STATES, Filters, ImageRecord, State
 from chalicelib.relevance import Cut, Order, Wording
 from chalicelib.sharding import WHOLE, Shard
 
@@ -54,8 +57,8 @@ class EmbeddedIndex:
         self._dim = dim
         self._database = Database(folder / sql.file_name(model), dim=dim, model=model)
         self._vectors = VectorCache(dim)
-        self._masks: OrderedDict[tuple[Any, ...], NDArray[np.bool_]] = OrderedDict()
-        self._masks_lock = threading.Lock()
+        self._words = WordFinder()
+        self._masks: Remembered[NDArray[np.bool_]] = Remembered(_MASKS)
         self._facets: tuple[int, Facets] | None = None
 
     @property
@@ -69,11 +72,13 @@ class EmbeddedIndex:
     def close(self) -> None:
         self._database.close()
         self._vectors.clear()
+        self._words.clear()
+        self._masks.clear()
 
     def read(self, ids: Sequence[str]) -> dict[str, Versioned]:
         found: dict[str, Versioned] = {}
         with self._database.reading() as db:
-            generation = _generation(db)
+            generation = generation_of(db)
             for first in range(0, len(ids), _MANY):
                 some = ids[first : first + _MANY]
                 for name, seq, body in db.execute(
@@ -99,12 +104,12 @@ class EmbeddedIndex:
         with self._database.writing() as db:
             seq, generation = db.execute("SELECT seq, generation FROM meta").fetchone()
             for write, record, row in zip(writes, records, rows, strict=True):
-                num, held = _held(db, record.id, generation)
+                num, held = held_version(db, record.id, generation)
                 if held != write.expected:
                     results.append("conflict")
                     continue
                 seq += 1
-                _store(db, num, seq, record, row)
+                store(db, num, seq, record, row)
                 results.append("written")
             db.execute("UPDATE meta SET seq = ?", (seq,))
         return results
@@ -116,7 +121,7 @@ class EmbeddedIndex:
         *,
         limit: int,
         ranked: int,
-        after: tuple[float, str] | None = None,
+        after: Place | None = None,
         leave_out: str | None = None,
         facets: bool = False,
         collapse: Collapse = "none",
@@ -124,45 +129,51 @@ class EmbeddedIndex:
         cut: Cut | None = None,
         order: Order = "best",
     ) -> RankedSet:
-        _ = wording, cut, order
         query = unit_vector(query, self._dim, field="query")
         with self._database.reading() as db:
             snapshot = self._vectors.snapshot(db)
-            taking = self._taking(db, snapshot, filters, leave_out)
-            if facets or collapse != "none":
-                best, total = best_page(
-                    snapshot, query, taking, limit=ranked, ranked=ranked, after=None
-                )
-                counts = _counted(db, _nums(snapshot, best)) if facets else None
-                best, behind = folded_set(snapshot, best, collapse)
-                total = len(best)
-                page = page_behind(snapshot, best, limit=limit, after=after)
-            else:
-                counts, behind = None, {}
-                page, total = best_page(
-                    snapshot, query, taking, limit=limit, ranked=ranked, after=after
-                )
-            nums = _nums(snapshot, page)
-            records = _records(db, nums)
-        hits = [
-            Hit(records[num], score, behind.get(slot))
-            for num, (slot, score) in zip(nums, page, strict=True)
-        ]
-        return RankedSet(hits, total, counts)
+            taking, worded = self._admitted(db, snapshot, filters), None
+            if wording is not None:
+                worded, taking = self._words.find(db, snapshot, taking, wording)
+            taking = _without(db, snapshot, taking, leave_out)
+            scores = Scores(snapshot, query, worded)
+            return answer(
+                db,
+                scores,
+                candidates(scores, taking, ranked),
+                limit=limit,
+                ranked=ranked,
+                after=after,
+                facets=facets,
+                collapse=collapse,
+                cut=cut,
+                order=order,
+            )
 
     def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
-        raise NotImplementedError
+        queries = unit_vectors(queries, self._dim, field="queries")
+        with self._database.reading() as db:
+            snapshot = self._vectors.snapshot(db)
+        best = np.full(len(queries), -np.inf)
+        slots = snapshot.best_products(queries)
+        for number in np.flatnonzero(slots >= 0).tolist():
+            row = snapshot.rows(slots[number : number + 1])
+            best[number] = exact_scores(row, queries[number])[0]
+        return best
 
     def note(self, name: str) -> str | None:
-        raise NotImplementedError
+        with self._database.reading() as db:
+            row = db.execute("SELECT text FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
 
     def keep_note(self, name: str, text: str) -> None:
-        raise NotImplementedError
+        with self._database.writing() as db:
+            db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, text))
 
     def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
         with self._database.reading() as db:
             snapshot = self._vectors.snapshot(db)
-            taking = self._taking(db, snapshot, filters, None)
+            taking = self._admitted(db, snapshot, filters)
         return [copies_of(snapshot, record, taking) for record in of]
 
     def counts(self, filters: Filters = ALL) -> dict[State, int]:
@@ -249,84 +260,38 @@ class EmbeddedIndex:
             ).fetchall()
         return Listing([sql.from_body(body) for (body,) in bodies], total)
 
-    def _taking(
-        self, db: sqlite3.Connection, snapshot: Snapshot, filters: Filters, leave_out: str | None
-    ) -> NDArray[np.bool_] | None:
-        """Which slots take part, bool [size]; None: all of them."""
-        conditions, values = sql.where(filters)
-        taking = snapshot.alive
-        if conditions:
-            taking = self._admitted(db, snapshot, conditions, values)
-        if leave_out is not None:
-            row = db.execute("SELECT num FROM images WHERE id = ?", (leave_out,)).fetchone()
-            if row is not None:
-                others = snapshot.nums != row[0]
-                taking = others if taking is None else taking & others
-        return taking
-
     def _admitted(
-        self, db: sqlite3.Connection, snapshot: Snapshot, conditions: str, values: Sequence[Any]
-    ) -> NDArray[np.bool_]:
-        """Which living slots the filter admits; remembered, for a filter's next page."""
-        key = (snapshot.seq, conditions, *values)
-        with self._masks_lock:
-            if (known := self._masks.get(key)) is not None:
-                self._masks.move_to_end(key)
-                return known
-        # One long text is read four times as fast as many rows of one number.
-        (text,) = db.execute(
-            f"SELECT group_concat(num) FROM images WHERE state = 'ready'{conditions}", values
-        ).fetchone()
-        nums = np.fromstring(text or "", dtype=np.int64, sep=",")
-        mask = snapshot.slots_of(nums)
-        if snapshot.alive is not None:
-            mask &= snapshot.alive
-        with self._masks_lock:
-            self._masks[key] = mask
-            while len(self._masks) > _MASKS:
-                self._masks.popitem(last=False)
-        return mask
+        self, db: sqlite3.Connection, snapshot: Snapshot, filters: Filters
+    ) -> NDArray[np.bool_] | None:
+        """Which slots are of images that `filters` admit, bool [size]; None: all of them. What a
+        filter admits is remembered, for its next page."""
+        conditions, values = sql.where(filters)
+        if not conditions:
+            return snapshot.alive
+
+        def ask() -> NDArray[np.bool_]:
+            # One long text is read four times as fast as many rows of one number.
+            (text,) = db.execute(
+                f"SELECT group_concat(num) FROM images WHERE state = 'ready'{conditions}", values
+            ).fetchone()
+            mask = snapshot.slots_of(np.fromstring(text or "", dtype=np.int64, sep=","))
+            if snapshot.alive is not None:
+                mask &= snapshot.alive
+            return mask
+
+        return self._masks.get((snapshot.seq, conditions, *values), ask)
 
 
-def _generation(db: sqlite3.Connection) -> int:
-    """A random number given to each new database file: a version names one file's write only."""
-    number: int = db.execute("SELECT generation FROM meta").fetchone()[0]
-    return number
-
-
-def _held(db: sqlite3.Connection, id: str, generation: int) -> tuple[int | None, Version | None]:
-    """(row number, version) of what the store holds of `id`, (None, None) for nothing."""
-    row = db.execute("SELECT num, seq FROM images WHERE id = ?", (id,)).fetchone()
-    return (None, None) if row is None else (row[0], (row[1], generation))
-
-
-def _store(
-    db: sqlite3.Connection, num: int | None, seq: int, record: ImageRecord, row: tuple[Any, ...]
-) -> None:
-    num = db.execute(sql.STORE, (num, record.id, seq, *row)).lastrowid
-    if record.vector is None:
-        db.execute("DELETE FROM vectors WHERE num = ?", (num,))
-    else:
-        db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (num, record.vector.tobytes()))
-
-
-def _records(db: sqlite3.Connection, nums: Sequence[int]) -> dict[int, ImageRecord]:
-    found: dict[int, ImageRecord] = {}
-    for first in range(0, len(nums), _MANY):
-        some = nums[first : first + _MANY]
-        query = f"SELECT num, body FROM images WHERE num IN ({sql.marks(len(some))})"
-        found.update((num, sql.from_body(body)) for num, body in db.execute(query, some))
-    return found
-
-
-def _nums(snapshot: Snapshot, scored: Sequence[Scored]) -> list[int]:
-    return [int(snapshot.nums[slot]) for slot, _ in scored]
-
-
-def _counted(db: sqlite3.Connection, nums: Sequence[int]) -> Facets:
-    groups: list[Alike] = []
-    for first in range(0, len(nums), _MANY):
-        some = nums[first : first + _MANY]
-        asked = sql.ALIKE.format(f"num IN ({sql.marks(len(some))})")
-        groups += map(Alike._make, db.execute(asked, some))
-    return counted(groups)
+def _without(
+    db: sqlite3.Connection,
+    snapshot: Snapshot,
+    taking: NDArray[np.bool_] | None,
+    leave_out: str | None,
+) -> NDArray[np.bool_] | None:
+    if leave_out is None:
+        return taking
+    row = db.execute("SELECT num FROM images WHERE id = ?", (leave_out,)).fetchone()
+    if row is None:
+        return taking
+    others: NDArray[np.bool_] = snapshot.nums != row[0]
+    return others if taking is None else taking & others

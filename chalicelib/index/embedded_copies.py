@@ -18,7 +18,7 @@ def folded_set(
     """(the items of a ranked set, what stands behind each: by slot)."""
     if collapse == "none":
         return best, {}
-    slots = [slot for slot, _ in best]
+    slots = [one.slot for one in best]
     ids = [snapshot.ids[slot] for slot in slots]
     stacks = fold(snapshot.signatures[slots], collapse)
     behind = {slots[stack.place]: folded(stack, ids) for stack in stacks}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib import words
 from chalicelib.copies import (
     MAX_FOLDED_IDS,
     Collapse,
@@ -20,6 +21,7 @@ from chalicelib.index.base import (
     ALL,
     Facets,
     Listing,
+    Place,
     RankedSet,
     Summary,
     Version,
@@ -27,12 +29,24 @@ from chalicelib.index.base import (
     Write,
     WriteResult,
 )
-from chalicelib.index.checks import checked_writes, unit_vector
+from chalicelib.index.checks import checked_writes, unit_vector, unit_vectors
 from chalicelib.index.facets import Alike, counted
+from chalicelib.index.paging import page_of, place_of, rising
 from chalicelib.index.ranking import exact_scores
 from chalicelib.index.times import recency
 from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
-from chalicelib.relevance import Cut, Order, Wording
+from chalicelib.relevance import (
+    FIELDS,
+    Candidate,
+    Cut,
+    Field,
+    Found,
+    Order,
+    Wording,
+    decide,
+    found_of,
+    weights_of,
+)
 from chalicelib.sharding import WHOLE, Shard
 
 if TYPE_CHECKING:
@@ -52,6 +66,7 @@ class MemoryIndex:
     def __init__(self, *, dim: int) -> None:
         self._dim = dim
         self._held: dict[str, _Held] = {}
+        self._notes: dict[str, str] = {}
         self._seq = 0
         self._lock = threading.RLock()
 
@@ -92,7 +107,7 @@ class MemoryIndex:
         *,
         limit: int,
         ranked: int,
-        after: tuple[float, str] | None = None,
+        after: Place | None = None,
         leave_out: str | None = None,
         facets: bool = False,
         collapse: Collapse = "none",
@@ -100,37 +115,58 @@ class MemoryIndex:
         cut: Cut | None = None,
         order: Order = "best",
     ) -> RankedSet:
-        _ = wording, cut, order
         query = unit_vector(query, self._dim, field="query")
-        hits = [
-            Hit(held.record, float(exact_scores(held.vector[None], query)[0]))
+        ready = [
+            held
             for held in self._everything()
-            if held.vector is not None
-            and held.record.id != leave_out
-            and filters.admits(held.record)
+            if held.vector is not None and filters.admits(held.record)
         ]
-        hits.sort(key=lambda hit: (-hit.score, hit.record.id))
-        hits = hits[: max(0, ranked)]
-        items = hits if collapse == "none" else _folded(hits, collapse)
-        behind = [
-            hit
-            for hit in items
-            if after is None or (-hit.score, hit.record.id) > (-after[0], after[1])
+        asked = _Asked(wording, [held.record for held in ready])
+        candidates = [
+            Candidate(
+                held.record.id,
+                float(exact_scores(held.vector[None], query)[0]),
+                asked.found(held.record),
+            )
+            for held in ready
+            if held.vector is not None and held.record.id != leave_out and asked.admits(held.record)
         ]
+        decided = decide(_considered(candidates, ranked), cut, ranked)
+        records = {held.record.id: held.record for held in ready}
+        kept = [
+            Hit(records[one.id], one.score, None, one.meaning, one.found, one.within)
+            for one in decided.kept
+        ]
+        items = kept if collapse == "none" else _folded(kept, collapse)
+        items.sort(key=lambda hit: rising(place_of(hit, order), order))
+        page, following = page_of(
+            items, lambda hit: place_of(hit, order), order, limit=limit, after=after
+        )
         return RankedSet(
-            behind[: max(0, limit)],
+            list(page),
             len(items),
-            _facets(hit.record for hit in hits) if facets else None,
+            _facets(hit.record for hit in kept) if facets else None,
+            decided.matched,
+            decided.rest,
+            following,
         )
 
     def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
-        raise NotImplementedError
+        import numpy as np
+
+        queries = unit_vectors(queries, self._dim, field="queries")
+        vectors = [held.vector for held in self._everything() if held.vector is not None]
+        if not vectors:
+            return np.full(len(queries), -np.inf)
+        return np.array([exact_scores(np.stack(vectors), query).max() for query in queries])
 
     def note(self, name: str) -> str | None:
-        raise NotImplementedError
+        with self._lock:
+            return self._notes.get(name)
 
     def keep_note(self, name: str, text: str) -> None:
-        raise NotImplementedError
+        with self._lock:
+            self._notes[name] = text
 
     def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
         ready = [record for record in self._admitted(filters) if record.state == "ready"]
@@ -183,6 +219,50 @@ class MemoryIndex:
         place = None if after is None else (recency(after[0]), after[1])
         behind = [r for r in records if place is None or (recency(r.uploaded_at), r.id) > place]
         return Listing(behind[: max(0, limit)], len(records))
+
+
+class _Asked:
+    """What a wording finds among `records`, which are all that filters admit."""
+
+    def __init__(self, wording: Wording | None, records: Sequence[ImageRecord]) -> None:
+        self._wording = wording or Wording()
+        self._title = words.title_of(self._wording.whole)
+        self._held: dict[str, dict[Field, list[str]]] = {
+            record.id: {field: words.indexed(getattr(record, field)).split() for field in FIELDS}
+            for record in records
+            if wording is not None
+        }
+        every = [w for some in (self._wording.words, *self._wording.phrases) for w in some]
+        frequencies = {
+            word: sum(
+                any(word in held for held in fields.values()) for fields in self._held.values()
+            )
+            for word in every
+        }
+        self._weights = weights_of(every, frequencies, len(records))
+
+    def admits(self, record: ImageRecord) -> bool:
+        held = self._held.get(record.id, {}).values()
+        return all(
+            any(words.stands_in(phrase, field) for field in held)
+            for phrase in self._wording.phrases
+        ) and not any(
+            words.stands_in(phrase, field) for phrase in self._wording.without for field in held
+        )
+
+    def found(self, record: ImageRecord) -> Found | None:
+        places = {field: frozenset(held) for field, held in self._held.get(record.id, {}).items()}
+        called = self._title in words.titles(record.name)
+        return found_of(self._wording, places, self._weights, exact_name=called)
+
+
+def _considered(candidates: list[Candidate], ranked: int) -> list[Candidate]:
+    """The best by meaning, and of those that have any word the best by words."""
+    best = sorted(candidates, key=lambda one: (-one.meaning, one.id))[: max(0, ranked)]
+    worded = [(one.found, one) for one in candidates if one.found is not None]
+    worded.sort(key=lambda o: (not o[0].exact_name, -o[0].share, -o[1].meaning, o[1].id))
+    considered = {one.id: one for one in (*best, *(one for _, one in worded[: max(0, ranked)]))}
+    return list(considered.values())
 
 
 def _folded(hits: list[Hit], collapse: Collapse) -> list[Hit]:

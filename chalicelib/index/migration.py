@@ -9,9 +9,23 @@ from chalicelib.index import sql
 _SOME = 1000
 
 
-def migrate(db: sqlite3.Connection) -> None:
-    """Make the columns of `images` anew from the bodies, which hold whole records. Row numbers,
-    and so the vectors, and versions stay. Runs in the transaction of its caller."""
+def migrate(db: sqlite3.Connection, schema: int) -> None:
+    """From `schema` to the present one. Row numbers, and so the vectors, and versions stay. Runs
+    in the transaction of its caller."""
+    if schema < 3:
+        _make_columns_anew(db)
+    db.execute(sql.WORDS)
+    db.execute(sql.NOTES)
+    ready = db.execute("SELECT num, body FROM images WHERE state = 'ready' ORDER BY num")
+    while rows := ready.fetchmany(_SOME):
+        db.executemany(
+            sql.STORE_WORDS, [(num, *sql.to_words(sql.from_body(body))) for num, body in rows]
+        )
+    db.execute(f"PRAGMA user_version = {sql.SCHEMA}")
+
+
+def _make_columns_anew(db: sqlite3.Connection) -> None:
+    """The columns of `images` from the bodies, which hold whole records."""
     for name in sql.INDEXES:
         db.execute(f"DROP INDEX {name}")
     db.execute("ALTER TABLE images RENAME TO old_images")
@@ -22,4 +36,3 @@ def migrate(db: sqlite3.Connection) -> None:
     db.execute("DROP TABLE old_images")
     for statement in sql.create_indexes():
         db.execute(statement)
-    db.execute(f"PRAGMA user_version = {sql.SCHEMA}")

@@ -1,4 +1,4 @@
-"""Which images a page shows: exactly the best, in an order that never depends on BLAS.
+"""Which images answer best: exactly the best, in an order that never depends on BLAS.
 
 A float32 matrix product finds the finalists; they are scored again in float64, one row at a time,
 and ordered by falling score (rounded to 6 decimals), then id. The float32 scores decide nothing:
@@ -7,27 +7,39 @@ every image they could be wrong about is a finalist.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from chalicelib.index.base import Place
 from chalicelib.index.checks import LENGTH_TOLERANCE
+from chalicelib.index.embedded_words import Worded
 from chalicelib.index.vectors import Snapshot
 
 _FEW = 256
 _CHUNK = 2048
-_LOWEST = -4.0
-
-Scored = tuple[int, float]
-"""(slot, score)"""
+_LOWEST = float(np.finfo(np.float32).min)
 
 
-def score_error(dim: int) -> float:
-    """How far a float32 inner product of two unit vectors [dim] can be from its exact score.
+class Scored(NamedTuple):
+    """The image in `slot`: `score` is `meaning` and what words add to it."""
 
-    The classic bound dim · u on any order of summation, and half a unit of the sixth decimal.
+    slot: int
+    score: float
+    meaning: float
+    within: bool = True
+
+
+def score_error(dim: int, longest: float) -> float:
+    """How far a float32 inner product of a unit query [dim] with a vector of at most the length
+    `longest` can be from its exact score.
+
+    The classic bound dim · u on any order of summation, and half a unit of the sixth decimal; a
+    score with words is rounded once more.
     """
-    lengths = (1 + LENGTH_TOLERANCE) ** 2
-    return dim * 2.0**-24 * 1.01 * lengths + 0.5e-6 + 0.5e-6
+    lengths = (1 + LENGTH_TOLERANCE) * longest
+    return dim * 2.0**-24 * 1.01 * lengths + 2 * 0.5e-6 + 0.5e-6
 
 
 def exact_scores(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -41,54 +53,107 @@ def exact_scores(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArr
     return np.round(scores, 6) + 0.0
 
 
+class Scores:
+    """The scores of all slots of `snapshot` for one query, and of what `worded` found for it."""
+
+    def __init__(
+        self, snapshot: Snapshot, query: NDArray[np.float32], worded: Worded | None = None
+    ) -> None:
+        self.snapshot = snapshot
+        self.worded = worded
+        self.error = score_error(len(query), snapshot.longest)
+        self._query = query
+        self._meanings: NDArray[np.float32] | None = None
+
+    def wordless(self) -> Scores:
+        """The same of meaning alone."""
+        other = Scores(self.snapshot, self._query)
+        other._meanings = self._meanings
+        return other
+
+    def about_meanings(self) -> NDArray[np.float32]:
+        """Within `error` of the exact ones, [size]."""
+        if self._meanings is None:
+            self._meanings = self.snapshot.products(self._query)
+        return self._meanings
+
+    def about(self) -> NDArray[np.floating]:
+        """Scores within `error` of the exact ones, [size]; the caller may use them up."""
+        if self.worded is None:
+            return self.about_meanings().copy()
+        return self.worded.scores(self.about_meanings().astype(np.float64))
+
+    def exact_meanings(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
+        if not len(slots):
+            return np.empty(0)
+        return exact_scores(self.snapshot.rows(slots), self._query)
+
+    def exact(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(scores, meanings) as answers show them."""
+        meanings = self.exact_meanings(slots)
+        if self.worded is None:
+            return meanings, meanings
+        # As relevance.score_of rounds: numpy does halves otherwise.
+        scores = self.worded.scores(meanings, slots).tolist()
+        return np.array([round(score, 6) + 0.0 for score in scores]), meanings
+
+
 def best_page(
-    snapshot: Snapshot,
-    query: NDArray[np.float32],
+    scores: Scores,
     taking: NDArray[np.bool_] | None,
     *,
     limit: int,
     ranked: int,
-    after: tuple[float, str] | None,
+    after: Place | None = None,
 ) -> tuple[list[Scored], int]:
     """The page behind `after` of the best `ranked` slots among `taking` (None: all), and the
     size of that whole ranked set."""
+    snapshot = scores.snapshot
     count = snapshot.size if taking is None else int(np.count_nonzero(taking))
     total = max(0, min(ranked, count))
     if total == 0 or limit <= 0:
         return [], total
     before = 0
-    if count <= max(_FEW, snapshot.size // 16):
+    if is_few(snapshot, count):
         slots = np.arange(count) if taking is None else np.flatnonzero(taking)
     else:
-        scores: NDArray[np.floating] = snapshot.products(query)
+        about = scores.about()
         if taking is not None:
-            scores[~taking] = -np.inf
-        slots, before = _finalists(scores, limit, total, after, score_error(len(query)))
-    exact = exact_scores(snapshot.rows(slots), query) if len(slots) else np.empty(0)
+            about[~taking] = -np.inf
+        slots, before = _finalists(about, limit, total, after, scores.error)
+    exact, meanings = scores.exact(slots)
     places, sure = _finalists(exact.copy(), limit, total - before, after, 0.0)
-    ids = [snapshot.ids[slot] for slot in slots[places].tolist()]
-    order = sorted(zip((-exact[places]).tolist(), ids, places.tolist(), strict=True))
+    order = in_order(scores, slots[places], exact[places], meanings[places])
     order = order[: total - before - sure]
     if after is not None:
-        order = [item for item in order if item[:2] > (-after[0], after[1])]
-    return [(int(slots[place]), -score + 0.0) for score, _, place in order[:limit]], total
+        ids, end = snapshot.ids, (-after[0], after[1])
+        order = [one for one in order if (-one.score, ids[one.slot]) > end]
+    return order[:limit], total
 
 
-def page_behind(
-    snapshot: Snapshot, best: list[Scored], *, limit: int, after: tuple[float, str] | None
+def is_few(snapshot: Snapshot, count: int) -> bool:
+    """Whether scoring `count` slots one by one is cheaper than a product with all."""
+    return count <= max(_FEW, snapshot.size // 16)
+
+
+def in_order(
+    scores: Scores,
+    slots: NDArray[np.int64],
+    exact: NDArray[np.float64],
+    meanings: NDArray[np.float64],
 ) -> list[Scored]:
-    """The page behind `after` of a ranked set that is known as a whole."""
-    if after is not None:
-        place = (-after[0], after[1])
-        best = [(slot, score) for slot, score in best if (-score, snapshot.ids[slot]) > place]
-    return best[: max(0, limit)]
+    """By falling score, then id."""
+    ids = scores.snapshot.ids
+    known = zip(slots.tolist(), exact.tolist(), meanings.tolist(), strict=True)
+    order = sorted((-score, ids[slot], slot, meaning) for slot, score, meaning in known)
+    return [Scored(slot, -score + 0.0, meaning) for score, _, slot, meaning in order]
 
 
 def _finalists(
     scores: NDArray[np.floating],
     limit: int,
     ranked: int,
-    after: tuple[float, str] | None,
+    after: Place | None,
     error: float,
 ) -> tuple[NDArray[np.int64], int]:
     """(every place that may be on the page, how many places surely come before those).

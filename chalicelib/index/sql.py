@@ -12,16 +12,18 @@ from typing import Any
 
 import orjson
 
+from chalicelib import words
 from chalicelib.facts import EARTH_RADIUS_KM, Exposure, Location
 from chalicelib.index.base import Summary
 from chalicelib.index.folding import signature
 from chalicelib.index.times import micros, recency
 from chalicelib.records import Filters, ImageRecord, Near
+from chalicelib.relevance import FIELDS
 
-SCHEMA = 3
+SCHEMA = 4
 """Written into each file. Files of `OLD_SCHEMAS` are brought up to it, others are refused."""
 
-OLD_SCHEMAS = (1, 2)
+OLD_SCHEMAS = (1, 2, 3)
 
 PAGE_BYTES = 8192
 """Three 512-d vectors fit a page; SQLite's own 4,096 holds one and wastes the other half."""
@@ -39,6 +41,11 @@ IMAGES = """CREATE TABLE images (
   recency INTEGER NOT NULL, indexed INTEGER NOT NULL, signature BLOB NOT NULL, body TEXT NOT NULL
 )"""
 VECTORS = "CREATE TABLE vectors (num INTEGER PRIMARY KEY, vector BLOB NOT NULL)"
+WORDS = (
+    "CREATE VIRTUAL TABLE words USING fts5 (name, collection, camera, text, title,"
+    " tokenize = 'ascii')"
+)
+NOTES = "CREATE TABLE notes (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
 INDEXES = {
     "images_by_seq": "seq",
     "images_by_recency": "state, recency, id",
@@ -55,11 +62,18 @@ INDEXES = {
 # images.signature  what copies are told by, as chalicelib.index.folding has it
 # images.body   the whole record but its vector, as JSON; the other columns are read from it
 # images.recency  -uploaded_at in microseconds, so that listings run up one index
+# words         the texts of ready images, by images.num, as chalicelib.words.indexed has them, so
+#               that FTS5 need not take them apart; title has what each file may be called
 
 STORE = (
     "INSERT OR REPLACE INTO images (num, id, seq, state, collection, owner, format, camera, year,"
     " date, width, height, orientation, lat, lon, recency, indexed, signature, body)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+STORE_WORDS = (
+    "INSERT OR REPLACE INTO words (rowid, name, collection, camera, text, title)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
 )
 
 ALIKE = (
@@ -101,6 +115,14 @@ def to_row(record: ImageRecord) -> tuple[Any, ...]:
         micros(record.indexed_at),
         signature(record.sha256, record.perceptual_hash),
         to_body(record),
+    )
+
+
+def to_words(record: ImageRecord) -> tuple[str, ...]:
+    """The columns of `STORE_WORDS` behind `rowid`."""
+    return (
+        *(words.indexed(getattr(record, field)) for field in FIELDS),
+        " ".join(words.titles(record.name)),
     )
 
 

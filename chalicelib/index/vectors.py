@@ -6,6 +6,7 @@ undisturbed with the `Snapshot` it took while other threads add to the same arra
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from chalicelib.index.folding import Signatures, signatures
 
 BLOCK = 16_384
 """Rows in one block of the matrix. Growing adds a block; what is there is never copied."""
+
+_AT_ONCE = 2048
+"""Rows multiplied with many queries at once; `BLOCK` is a multiple."""
 
 _FETCH = 2048
 _FEW_DEAD = 1024
@@ -33,6 +37,7 @@ class Snapshot:
 
     Slots 0 to `size` - 1 are filled; `alive` says which of them count, None: all do.
     `nums` and `ids` name the image of each slot; `signatures` are what copies are told by.
+    No vector is longer than `longest`.
     """
 
     seq: int
@@ -42,6 +47,7 @@ class Snapshot:
     ids: list[str]
     signatures: Signatures
     alive: NDArray[np.bool_] | None
+    longest: float
 
     def products(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """The inner product of `query` [D] with every slot, float32 [size]."""
@@ -52,6 +58,24 @@ class Snapshot:
             if rows > 0:
                 np.dot(block[:rows], query, out=scores[first : first + rows])
         return scores
+
+    def best_products(self, queries: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The living slot with the highest inner product with each of `queries` [Q, D], int64 [Q];
+        -1 where no slot lives."""
+        best = np.full(len(queries), -1, dtype=np.int64)
+        scores = np.full(len(queries), -np.inf, dtype=np.float32)
+        for first in range(0, self.size, min(_AT_ONCE, BLOCK)):
+            number, place = divmod(first, BLOCK)
+            rows = min(_AT_ONCE, BLOCK - place, self.size - first)
+            products = queries @ self.blocks[number][place : place + rows].T
+            if self.alive is not None:
+                products[:, ~self.alive[first : first + rows]] = -np.inf
+            places = products.argmax(axis=1)
+            highest = products[np.arange(len(queries)), places]
+            better = highest > scores
+            scores[better] = highest[better]
+            best[better] = first + places[better]
+        return best
 
     def rows(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of `slots`, float32 [len(slots), D]."""
@@ -85,6 +109,7 @@ class VectorCache:
     def _reset(self) -> None:
         self._seq = 0
         self._size = 0
+        self._longest = 0.0
         self._blocks: list[NDArray[np.float32]] = []
         self._nums = np.empty(BLOCK, dtype=np.int64)
         self._signatures = np.empty((BLOCK, 4), dtype=np.uint64)
@@ -150,7 +175,10 @@ class VectorCache:
         self._ids.extend(row[1] for row in rows)
         self._slot_of.update((row[0], start + i) for i, row in enumerate(rows))
         joined = np.frombuffer(b"".join(row[2] for row in rows), dtype="<f4")
-        self._copy(joined.reshape(len(rows), self._dim).astype(np.float32, copy=False))
+        vectors = joined.reshape(len(rows), self._dim).astype(np.float32, copy=False)
+        squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
+        self._longest = max(self._longest, math.sqrt(float(squares.max())))
+        self._copy(vectors)
 
     def _copy(self, vectors: NDArray[np.float32]) -> None:
         done = 0
@@ -190,4 +218,5 @@ class VectorCache:
             ids=self._ids,
             signatures=self._signatures[: self._size],
             alive=None if len(self._slot_of) == self._size else self._alive[: self._size],
+            longest=self._longest,
         )

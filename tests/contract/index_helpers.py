@@ -121,6 +121,20 @@ def walk(
     return hits
 
 
+def walk_on(index: Index, query: NDArray[np.float32] = QUERY, **options: Any) -> list[Hit]:
+    """Every page, each from where the one before says that it starts."""
+    hits: list[Hit] = []
+    options = {"filters": ANY, "limit": 3, "ranked": 1000} | options
+    after = None
+    for _ in range(1000):
+        found = index.search(query, after=after, **options)
+        hits += found.hits
+        after = found.next
+        if after is None:
+            return hits
+    raise AssertionError("pages without an end")
+
+
 def true_order(
     named: dict[str, NDArray[np.float32]], query: NDArray[np.float32]
 ) -> list[tuple[float, str]]:

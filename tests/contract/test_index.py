@@ -60,12 +60,15 @@ def full_record() -> ImageRecord:
         sha256="f" * 64,
         perceptual_hash="c3d2e1f0",
         text="NO PARKING\n停车",
+        text_model="reader-5",
         model="clip-vit-b-32-0123abcd",
         form="int8",
+        calibration="0123456789ab",
+        response=0.25,
         decoder_version=3,
         thumbnail_key="thumbs/ab.webp",
         reason="none",
-        vector=QUERY,
+        vector=QUERY * 4,
     )
 
 
@@ -265,13 +268,16 @@ def test_a_tombstone_written_again_is_not_old(index: Index) -> None:
 
 
 def test_scan_gives_every_record_once(index: Index) -> None:
-    records = [ready(n, etag=f"e{n}", thumbnail_key=f"t{n}") for n in range(2500)]
+    records = [
+        ready(n, etag=f"e{n}", thumbnail_key=f"t{n}", calibration=f"c{n}", text_model=f"r{n}")
+        for n in range(2500)
+    ]
     put(index, *records, tombstone(3000, key="gone.jpg", model="m", decoder_version=7))
     found = list(index.scan())
     assert len(found) == len({summary.id for summary in found}) == 2501
     by_id = {summary.id: summary for summary in found}
-    assert by_id[name_of(7)] == (name_of(7), "trips/7.jpg", "e7", "ready", "", 0, "t7")
-    assert by_id[name_of(3000)] == (name_of(3000), "gone.jpg", "", "deleted", "m", 7, "")
+    assert by_id[name_of(7)] == (name_of(7), "trips/7.jpg", "e7", "ready", "", 0, "t7", "c7", "r7")
+    assert by_id[name_of(3000)] == (name_of(3000), "gone.jpg", "", "deleted", "m", 7, "", "", "")
 
 
 def test_scan_goes_on_while_records_are_written(index: Index) -> None:

@@ -230,6 +230,6 @@ def test_facets_are_of_the_set_before_it_is_folded(index: Index) -> None:
 
 
 def test_an_empty_set_folds_to_nothing(index: Index) -> None:
-    assert index.search(QUERY, ANY, limit=5, ranked=5, collapse="near") == ([], 0, None)
+    assert index.search(QUERY, ANY, limit=5, ranked=5, collapse="near")[:3] == ([], 0, None)
     put(index, ready(1, uploaded_at=NOW))
-    assert index.search(QUERY, ANY, limit=5, ranked=0, collapse="near") == ([], 0, None)
+    assert index.search(QUERY, ANY, limit=5, ranked=0, collapse="near")[:3] == ([], 0, None)

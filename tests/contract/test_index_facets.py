@@ -27,7 +27,7 @@ NOTHING = {"collection": {}, "year": {}, "camera": {}, "format": {}}
 
 def test_an_empty_index_has_every_facet_and_no_value(index: Index) -> None:
     assert index.facets() == NOTHING
-    assert index.search(QUERY, ANY, limit=5, ranked=5, facets=True) == ([], 0, NOTHING)
+    assert index.search(QUERY, ANY, limit=5, ranked=5, facets=True)[:3] == ([], 0, NOTHING)
 
 
 def test_facets_are_counted_only_where_they_are_asked_for(index: Index) -> None:

@@ -30,8 +30,8 @@ from chalicelib.records import Filters
 
 
 def test_an_empty_index_answers_with_nothing(index: Index) -> None:
-    assert index.search(QUERY, ANY, limit=10, ranked=10) == ([], 0, None)
-    assert index.search(QUERY, Filters(owner="x"), limit=10, ranked=10) == ([], 0, None)
+    assert index.search(QUERY, ANY, limit=10, ranked=10)[:3] == ([], 0, None)
+    assert index.search(QUERY, Filters(owner="x"), limit=10, ranked=10)[:3] == ([], 0, None)
 
 
 def test_answers_run_from_the_best_score(index: Index, tolerance: float) -> None:
