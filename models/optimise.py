@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chalicelib.clip.calibration import FILE as CALIBRATION
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.identity import fingerprint
 from chalicelib.clip.spec import ModelFolder, read_json_if_any
@@ -180,8 +181,9 @@ def _write_configs(folder: ModelFolder, fresh: Path, form: str, *, ready: bool) 
     _write_json(fresh / "search_config.json", search)
     shutil.copyfile(folder.text.tokenizer, fresh / "tokenizer.json")
     preprocessor = folder.path / "preprocessor_config.json"
-    if preprocessor.is_file():
-        shutil.copyfile(preprocessor, fresh / preprocessor.name)
+    for path in (preprocessor, folder.path / CALIBRATION):
+        if path.is_file():
+            shutil.copyfile(path, fresh / path.name)
 
 
 def _write_note(fresh: Path, form: str, plans: dict[str, Plan], figures: Figures) -> None:

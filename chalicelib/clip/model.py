@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from chalicelib.clip.calibration import FILE, Calibration, read_calibration
 from chalicelib.clip.cpus import available_cpus
 from chalicelib.clip.devices import Device, Place, device_for
 from chalicelib.clip.folder import read_folder
@@ -18,7 +19,7 @@ from chalicelib.clip.pixels import PixelSpec, pixel_budget
 from chalicelib.clip.session import Session
 from chalicelib.clip.spec import ModelFolder
 from chalicelib.clip.towers import TextTower, VisionTower
-from chalicelib.errors import Permanent, UnusableVector
+from chalicelib.errors import ModelError, Permanent, UnusableVector
 from chalicelib.gate import Gate
 from chalicelib.overlap import in_order
 
@@ -72,6 +73,7 @@ class Clip:
         self._text = TextTower(sessions[1], folder.text, text)
         self._lock = threading.Lock()
         self._fingerprint: str | None = None
+        self._calibration: Calibration | None = None
 
     @property
     def name(self) -> str:
@@ -113,6 +115,22 @@ class Clip:
             if self._fingerprint is None:
                 self._fingerprint = fingerprint(self._folder)
             return self._fingerprint
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """By what vectors are made comparable over queries and images; None where the folder has
+        no calibration.npz. Raises ModelError where that is damaged or another model's."""
+        with self._lock:
+            if self._calibration is None:
+                self._calibration = read_calibration(self._folder.path, self.dim)
+            found = self._calibration
+        if found is not None and found.model != self.fingerprint:
+            raise ModelError(
+                f"{self._folder.path.name}/{FILE} was made for the model {found.model}, and this "
+                f"is {self.fingerprint}: make it again with python -m models calibrate "
+                f"{self._folder.path}"
+            )
+        return found
 
     def embed_images(self, images: Iterable[bytes]) -> NDArray[np.float32]:
         """Files (JPEG, PNG, …) → unit rows, float32 [N, D], in their order.

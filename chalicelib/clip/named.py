@@ -21,6 +21,7 @@ class NamedModel:
     exact = False
     form = ""
     device = "cpu"
+    calibration = None
 
     def __init__(self, written: str) -> None:
         """`written` is "NAME:FINGERPRINT:DIM", as `name_of` has it. Raises `ConfigurationError`."""

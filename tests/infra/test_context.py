@@ -175,9 +175,12 @@ def test_the_deploy_form_is_made_once_and_made_again_for_another_model(
     model = shutil.copytree(tiny, tmp_path / "tiny")
     form = deployed_model(str(model))
     assert (form.name, load_clip(form).form) == ("tiny-int8", "int8")
+    assert (form / "calibration.npz").read_bytes() == (model / "calibration.npz").read_bytes()
     made = (form / "optimised.json").stat()
     assert deployed_model(str(model)) == form
     assert (form / "optimised.json").stat() == made
+    (form / "calibration.npz").unlink()
+    assert load_clip(deployed_model(str(model))).calibration is not None
     tiny_clip.build(tmp_path / "other", seed=1)
     shutil.rmtree(model)
     (tmp_path / "other").rename(model)

@@ -15,6 +15,7 @@ import pytest
 
 from chalicelib.clip.folder import read_folder
 from chalicelib.clip.identity import fingerprint
+from models.calibrate import is_calibrated
 from models.fetch_progress import size_words
 from tests.integration.hub import TOKEN, Hub, hub
 from tests.integration.processes import eventually
@@ -30,6 +31,7 @@ class Commands:
 
     def __init__(self, hub: Hub, folder: Path) -> None:
         self.hub = hub
+        self.calibrates = False
         self.cache, self.lock = folder / "cache", folder / "models.lock"
         self.out = self.cache / "models/tiny-clip"
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -41,7 +43,7 @@ class Commands:
 
     def line(self, *more: str) -> list[str]:
         command = [sys.executable, "-m", "models", "fetch", REPO, "--lock", str(self.lock)]
-        return [*command, *more]
+        return [*command, *([] if self.calibrates else ["--no-calibration"]), *more]
 
     def run(self, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -97,6 +99,23 @@ def test_it_says_what_came_where_it_is_and_what_to_do_next(hub: Hub, command: Co
     assert third == f"  next: make demo ARGS='--model {command.out}'"
     assert f"  {VISION} ({size_words(len(files[VISION]))})" in done.stderr.splitlines()
     assert "commit it" in done.stderr
+
+
+def test_it_ends_with_the_models_calibration(
+    command: Commands, starter: Path, samples: Path
+) -> None:
+    command.calibrates = True
+    command.cache.mkdir(parents=True)
+    for kept in (samples, samples.with_name("wheels")):
+        (command.cache / kept.name).symlink_to(kept)
+    first = command.run()
+    assert first.returncode == 0, first.stderr
+    assert "calibrate: " in first.stderr
+    assert is_calibrated(command.out)
+    made = (command.out / "calibration.npz").stat().st_mtime_ns
+    again = command.run()
+    assert (again.returncode, again.stdout) == (0, first.stdout), again.stderr
+    assert (command.out / "calibration.npz").stat().st_mtime_ns == made
 
 
 def test_a_second_time_no_hub_is_needed(command: Commands) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from chalicelib.clip import Clip, load_clip
+from models.cache import cache_folder
+from models.calibrate import is_calibrated
 from models.starter import build_starter, is_built, recipe
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +105,19 @@ def test_a_second_build_returns_at_once(starter_folder: Path, tmp_path: Path) ->
     before = (starter_folder / "build.json").stat().st_mtime_ns
     assert build_starter(starter_folder, tmp_path, wheels=tmp_path / "none") == starter_folder
     assert (starter_folder / "build.json").stat().st_mtime_ns == before
+
+
+def test_it_comes_with_its_calibration_which_is_made_again_where_it_is_missing(
+    starter_folder: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_calibrated(starter_folder)
+    monkeypatch.setattr("models.calibrate_words.nouns", lambda *_: ["cat", "dog", "coffee"])
+    copy = shutil.copytree(starter_folder, tmp_path / "starter")
+    (copy / "calibration.npz").unlink()
+    weights = (copy / "build.json").stat().st_mtime_ns
+    assert build_starter(copy, cache_folder()) == copy
+    assert is_calibrated(copy)
+    assert (copy / "build.json").stat().st_mtime_ns == weights
 
 
 def test_a_folder_that_lost_a_file_is_not_taken_for_built(

@@ -36,11 +36,13 @@ def put(folder: Path, *names: str) -> None:
 
 @pytest.fixture
 def pip(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A pip that puts both parts where it is told; the commands it was given."""
+    """A pip that puts both parts where it is told; the commands it was given, each with what
+    stood in its requirements file at the end."""
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
-        commands.append(command)
+        wanted = Path(command[command.index("-r") + 1]).read_text()
+        commands.append([*command, wanted])
         put(Path(command[-1]), "part-one", "two")
         return subprocess.CompletedProcess(command, 0)
 
@@ -74,7 +76,18 @@ def test_parts_that_are_not_there_are_downloaded_by_pip_with_their_hashes(
     assert set(get_wheels(tmp_path / "cache", lock=lock)) == {"part-one", "two"}
     (command,) = pip
     assert {"download", "--require-hashes", "--no-deps", "--only-binary=:all:"} <= set(command)
-    assert command[command.index("-r") + 1] == str(lock)
+    assert command[-1] == "".join(pin.line for pin in read_lock(lock))
+
+
+def test_of_a_lock_only_the_parts_asked_for_are_had(
+    lock: Path, pip: list[list[str]], tmp_path: Path
+) -> None:
+    assert set(get_wheels(tmp_path / "cache", lock=lock, only=("two",))) == {"two"}
+    (command,) = pip
+    assert command[-1] == read_lock(lock)[1].line
+    assert "--hash=sha256:" in command[-1]
+    put(tmp_path / "given", "two")
+    assert set(get_wheels(tmp_path, tmp_path / "given", lock=lock, only=("two",))) == {"two"}
 
 
 def test_a_lock_that_pins_nothing_is_refused(tmp_path: Path) -> None:
