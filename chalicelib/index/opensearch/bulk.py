@@ -30,6 +30,9 @@ Confirm = Callable[[Sequence[int]], set[int]]
 """Which of these actions are in the index already, as we sent them."""
 
 
+GONE = "document_missing_exception"
+"""What an update of a document that is not there (any more) gets."""
+
 Action = bytes
 """The one line or two that say it in a bulk request."""
 
@@ -133,11 +136,11 @@ def _judge(
     if status in (200, 201):
         results[item.number] = "written"
         return ""
-    if status == 409 or (status == 404 and said.get("result") == "not_found"):
-        results[item.number] = "conflict"
-        return ""
     error = said.get("error", {})
     kind, reason = str(error.get("type", "")), str(error.get("reason", ""))
+    if status == 409 or said.get("result") == "not_found" or kind == GONE:
+        results[item.number] = "conflict"
+        return ""
     if is_block(status, kind):
         raise blocked(reason)
     if status in (401, 403):

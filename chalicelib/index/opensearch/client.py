@@ -151,8 +151,7 @@ class Client:
             ) from error
         if not isinstance(status, int):
             return "no connection" if status == "N/A" else "no answer in time"
-        kind, why = _cause(error.info)
-        why = _short(why) or _phrase(status)
+        kind, why = _said(status, error.info)
         if is_block(status, kind):
             raise blocked(why) from error
         if may_pass(status):
@@ -163,7 +162,7 @@ class Client:
             raise missing(why) from error
         if status == 413:
             raise BodyTooLarge("OpenSearch takes only smaller requests.") from error
-        raise RequestRefused(f"OpenSearch refused a request ({status}): {why}.", kind) from error
+        raise refused(status, error.info) from error
 
     def sign_in_refused(self, status: int, why: str) -> ConfigurationError:
         return ConfigurationError(f"OpenSearch at {self.url} refused the sign-in ({status} {why}).")
@@ -182,6 +181,12 @@ def is_block(status: int, kind: str) -> bool:
 
 def missing(reason: str) -> IndexMissing:
     return IndexMissing(f"The index is not there (any more): {reason}.")
+
+
+def refused(status: int, info: Any) -> RequestRefused:
+    """`info` is the answer, as JSON values."""
+    kind, why = _said(status, info)
+    return RequestRefused(f"OpenSearch refused a request ({status}): {why}.", kind)
 
 
 def is_missing(error: Mapping[str, Any]) -> bool:
@@ -216,6 +221,12 @@ def _broke_off(error: exceptions.SSLError) -> bool:
     """Whether the connection ended in mid-handshake, as that of a server on its way out does."""
     causes = getattr(error.info, "args", ())
     return any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) for cause in causes)
+
+
+def _said(status: int, info: Any) -> tuple[str, str]:
+    """(kind, reason), the reason short and never empty."""
+    kind, why = _cause(info)
+    return kind, _short(why) or _phrase(status)
 
 
 def _cause(info: Any) -> tuple[str, str]:

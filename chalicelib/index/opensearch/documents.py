@@ -11,12 +11,19 @@ from chalicelib.facts import Exposure, Location
 from chalicelib.index.base import Summary
 from chalicelib.index.times import micros, recency
 from chalicelib.records import Filters, ImageRecord, State
+from chalicelib.relevance import FIELDS
 from chalicelib.sharding import Shard
+from chalicelib.words import indexed, titles
 
 Document = dict[str, Any]
 Query = dict[str, Any]
 
-WITHOUT_VECTOR = {"excludes": ["vector"]}
+WORDED = 1
+"""Counts changes of what `words_of` gives; kept with every document that has words."""
+
+NOT_OF_RECORDS = ["vector", "*_words", "titles", "worded"]
+WITHOUT_VECTOR = {"excludes": NOT_OF_RECORDS}
+"""Nor the words, which a record has in other fields."""
 
 _TIMES = ("indexed_at", "taken_at", "uploaded_at")
 _FIELDS = tuple(f.name for f in fields(ImageRecord) if f.name != "vector")
@@ -47,9 +54,23 @@ def to_document(record: ImageRecord) -> Document:
         document["orientation"] = record.orientation
     if record.state == "ready":
         document["bands"] = bands(record.perceptual_hash)
+        document |= words_of(record)
     if record.vector is not None:
         document["vector"] = record.vector
     return document
+
+
+def words_of(record: ImageRecord) -> Document:
+    """What `record` is found by in words. Also what is empty is written: an update replaces what
+    is there."""
+    texts = {f"{field}_words": indexed(getattr(record, field)) for field in FIELDS}
+    return {**texts, "titles": list(titles(record.name)), "worded": WORDED}
+
+
+def without_words(shard: Shard) -> Query:
+    """The "ready" images of `shard` whose words were never written, or by older rules."""
+    ready = {"bool": {"must_not": {"term": {"worded": WORDED}}, "filter": of_shard(shard)}}
+    return with_states(Filters(), ["ready"], ready)
 
 
 def from_document(source: Document) -> ImageRecord:

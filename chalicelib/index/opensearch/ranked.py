@@ -1,152 +1,102 @@
-"""The whole ranked set of a search: the k nearest as ids and scores, nothing else of them."""
+"""The whole kept set of a search: decided, counted, folded and put in order."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib.copies import Collapse, Folded, Marks
-from chalicelib.index.base import FACETS, Facets
+from chalicelib.index.base import FACETS, Facets, Place
 from chalicelib.index.facets import Alike, counted
 from chalicelib.index.opensearch.alike import marks
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-LEAST_K = 100
-"""HNSW looks at k candidates at a time; with fewer it misses more."""
-
-Place = tuple[float, str]
-"""(score, id)"""
-
-Ask = Callable[[dict[str, Any]], Any]
+from chalicelib.index.opensearch.candidates import Gathered, Values
+from chalicelib.index.paging import best_place, date_place, rising
+from chalicelib.relevance import Candidate, Cut, Order, decide
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """`places` run from the best; equal scores by id. `copies` stand behind them, where the set
-    was folded."""
+    """`kept` runs in the order asked for, `places` beside it. `copies` stand behind images by
+    id, where the set was folded."""
 
+    order: Order
+    kept: list[Candidate]
     places: list[Place]
     facets: Facets | None
+    matched: bool | None
+    rest: int
     copies: dict[str, Folded] = field(default_factory=dict)
 
-    def behind(self, after: Place | None) -> list[Place]:
+    def start(self, after: Place | None) -> int:
+        """The number of the first image behind `after`."""
         if after is None:
-            return self.places
-        start = bisect_right(self.places, (-after[0], after[1]), key=_order)
-        return self.places[start:]
+            return 0
+        return bisect_right(
+            self.places, rising(after, self.order), key=lambda place: rising(place, self.order)
+        )
 
 
-def ranked_set(
-    ask: Ask,
-    query: NDArray[np.float32],
-    admitted: dict[str, Any] | None,
+def values_for(order: Order, facets: bool, collapse: Collapse) -> list[str]:
+    """The doc values that `ranked` will want."""
+    return [
+        *(["date"] if order != "best" else []),
+        *(FACETS if facets else ()),
+        *(Marks._fields if collapse != "none" else ()),
+    ]
+
+
+def ranked(
+    gathered: Gathered,
     *,
-    ranked: int,
+    most: int,
+    cut: Cut | None,
+    order: Order,
     facets: bool,
-    collapse: Collapse = "none",
+    collapse: Collapse,
 ) -> Ranked:
-    """The best `ranked` images that `admitted` (None: all) lets through."""
-    if ranked <= 0:
-        return Ranked([], {name: {} for name in FACETS} if facets else None)
-    k = max(ranked, LEAST_K)
-    values = ("id", *(FACETS if facets else ()), *(Marks._fields if collapse != "none" else ()))
-    hits = _hits(ask, _nearest(query, admitted, k), k, values)
-    if len(hits) < k and len(hits) < _matching(ask, admitted):
-        # A walk along the graph may not reach everything, above all where many vectors are
-        # the same; then all that match are looked at.
-        hits = _hits(ask, _exactly(query, admitted), k, values)
-    scored = sorted(((_inner_product(hit["_score"]), _id(hit), hit) for hit in hits), key=_order)
-    best = scored[:ranked]
-    found = counted(_alike(hit["fields"]) for _, _, hit in best) if facets else None
-    places = [(score, name) for score, name, _ in best]
-    if collapse == "none":
-        return Ranked(places, found)
-    return _folded(places, [_signature(hit["fields"]) for _, _, hit in best], collapse, found)
-
-
-def _folded(
-    places: list[Place], signatures: list[bytes], collapse: Collapse, facets: Facets | None
-) -> Ranked:
-    from chalicelib.index import folding
-
-    stacks = folding.fold(folding.signatures(signatures), collapse)
-    ids = [name for _, name in places]
+    """What belongs in the answer, of at most the `most` best of what was gathered."""
+    values = gathered.values
+    decided = decide(gathered.candidates, cut, most)
+    found = counted(_alike(values[one.id]) for one in decided.kept) if facets else None
+    kept = decided.kept
+    copies: dict[str, Folded] = {}
+    if collapse != "none":
+        kept, copies = _folded(kept, values, collapse)
+    placed = sorted(
+        ((_place(order, one, values[one.id]), one) for one in kept),
+        key=lambda placed: rising(placed[0], order),
+    )
     return Ranked(
-        [places[stack.place] for stack in stacks],
-        facets,
-        {ids[stack.place]: folding.folded(stack, ids) for stack in stacks},
+        order,
+        [one for _, one in placed],
+        [place for place, _ in placed],
+        found,
+        decided.matched,
+        decided.rest,
+        copies,
     )
 
 
-def _signature(values: dict[str, list[Any]]) -> bytes:
-    from chalicelib.index.folding import signature
-
-    return signature(*marks(values))
-
-
-def _order(place: tuple[Any, ...]) -> tuple[float, str]:
-    return -place[0], place[1]
+def _place(order: Order, one: Candidate, values: Values) -> Place:
+    if order == "best":
+        return best_place(one.score, one.id, within=one.within)
+    (date,) = values.get("date", [None])
+    return date_place(date, one.id)
 
 
-def _id(hit: dict[str, Any]) -> str:
-    (name,) = hit["fields"]["id"]
-    return str(name)
+def _folded(
+    kept: list[Candidate], values: dict[str, Values], collapse: Collapse
+) -> tuple[list[Candidate], dict[str, Folded]]:
+    from chalicelib.index import folding
 
-
-def _inner_product(score: float) -> float:
-    """Lucene keeps scores positive: 1 + x from nothing up, 1 / (1 - x) below; rounded to the 6
-    decimals that its float32 is good for."""
-    return round(score - 1 if score >= 1 else 1 - 1 / score, 6) + 0.0
-
-
-def _nearest(query: NDArray[np.float32], admitted: dict[str, Any] | None, k: int) -> dict[str, Any]:
-    near: dict[str, Any] = {"vector": query, "k": k}
-    if admitted is not None:
-        near["filter"] = admitted
-    return {"knn": {"vector": near}}
-
-
-def _exactly(query: NDArray[np.float32], admitted: dict[str, Any] | None) -> dict[str, Any]:
-    params = {"field": "vector", "query_value": query, "space_type": "innerproduct"}
-    return {
-        "script_score": {
-            "query": _ready(admitted),
-            "script": {"lang": "knn", "source": "knn_score", "params": params},
-        }
-    }
-
-
-def _ready(admitted: dict[str, Any] | None) -> dict[str, Any]:
-    parts = [{"term": {"state": "ready"}}, *([admitted] if admitted else [])]
-    return {"bool": {"filter": parts}}
-
-
-def _matching(ask: Ask, admitted: dict[str, Any] | None) -> int:
-    body = {"size": 0, "track_total_hits": True, "query": _ready(admitted)}
-    count: int = ask(body)["hits"]["total"]["value"]
-    return count
-
-
-def _hits(
-    ask: Ask, query: dict[str, Any], size: int, values: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Ids come from doc values: reading the stored `_id` of a thousand hits takes longer than
-    finding them."""
-    body = {
-        "size": size,
-        "query": query,
-        "track_total_hits": False,
-        "_source": False,
-        "stored_fields": "_none_",
-        "docvalue_fields": [*values],
-    }
-    hits: list[dict[str, Any]] = ask(body)["hits"]["hits"]
-    return hits
+    rows = [folding.signature(*marks(values[one.id])) for one in kept]
+    stacks = folding.fold(folding.signatures(rows), collapse)
+    ids = [one.id for one in kept]
+    return (
+        [kept[stack.place] for stack in stacks],
+        {ids[stack.place]: folding.folded(stack, ids) for stack in stacks},
+    )
 
 
 def _alike(values: dict[str, list[Any]]) -> Alike:

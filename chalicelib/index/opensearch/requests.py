@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chalicelib.errors import IndexUnavailable
-from chalicelib.index.opensearch.client import Client, encode, is_missing, missing
+from chalicelib.index.opensearch.client import (
+    Client,
+    encode,
+    is_missing,
+    may_pass,
+    missing,
+    refused,
+)
 
 SEARCH_PATIENCE_S = 8.0
 """Somebody waits for the answer: better an error while they still do."""
@@ -72,20 +79,23 @@ class Requests:
         return answer
 
     def searches(self, bodies: Sequence[dict[str, Any]], *, patience_s: float) -> list[Any]:
-        """Many at once; raises as `search` does, also where one of them alone went wrong."""
-        if not bodies:
-            return []
-        asked = b"".join(b"{}\n" + encode(body) + b"\n" for body in bodies)
-        found = self._client.call(
-            "POST", f"/{self._name}/_msearch", asked, patience_s=patience_s
-        )  # fmt: skip
-        answers: list[Any] = found["responses"]
-        for answer in answers:
-            if is_missing(error := answer.get("error") or {}):
-                raise missing(error.get("reason", ""))
-            if error or answer.get("timed_out") or answer["_shards"]["failed"]:
-                raise IndexUnavailable("A part of the index did not answer.")
-        return answers
+        """Many at once, in order; those that went wrong are tried again by themselves. Raises as
+        `search` does, also where one of them alone stays without its answer."""
+        patience = self._client.patience(patience_s)
+        answers: dict[int, Any] = {}
+        waiting = list(range(len(bodies)))
+        while waiting:
+            asked = b"".join(_WHOLE + encode(bodies[number]) + b"\n" for number in waiting)
+            found = self._client.call(
+                "POST", f"/{self._name}/_msearch", asked, patience_s=patience.left
+            )
+            answers |= zip(waiting, found["responses"], strict=True)
+            waiting = [number for number in waiting if _must_ask_again(answers[number])]
+            if waiting:
+                if (pause := patience.next_pause()) is None:
+                    raise IndexUnavailable("A part of the index did not answer.")
+                time.sleep(pause)
+        return [answers[number] for number in range(len(bodies))]
 
     def aggregate(self, query: dict[str, Any], wanted: dict[str, Any]) -> Any:
         body = {"size": 0, "query": query, "aggs": wanted}
@@ -119,3 +129,18 @@ class Requests:
     def refresh(self) -> None:
         """Let searches see everything written so far."""
         self._client.call("POST", f"/{self._name}/_refresh")
+
+
+_WHOLE = encode({"allow_partial_search_results": False}) + b"\n"
+
+
+def _must_ask_again(answer: dict[str, Any]) -> bool:
+    """Whether one answer of many is none yet; raises what trying again would not mend."""
+    if "error" not in answer:
+        return bool(answer.get("timed_out") or answer["_shards"]["failed"])
+    error = answer["error"]
+    if is_missing(error):
+        raise missing(error.get("reason", ""))
+    if may_pass(answer["status"]):
+        return True
+    raise refused(answer["status"], answer)

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any, Literal
 
-from aws_lambda_powertools import Logger
-
-from chalicelib.errors import ConfigurationError, IntellisenseError
+from chalicelib.errors import ConfigurationError
 from chalicelib.index.opensearch.client import Client, IndexMissing, RequestRefused
-from chalicelib.log import SERVICE
+from chalicelib.relevance import FIELDS
 
-logger = Logger(service=SERVICE, child=True)
+SCHEMA = 3
+"""Counts changes of what is kept in an index; stands in its mapping."""
 
-SCHEMA = 2
-"""Counts changes that an existing index cannot follow; kept in its mapping."""
+BEFORE_WORDS = 2
+"""An index of this schema gets the fields it lacks when it is opened."""
 
 M = 16
 EF_CONSTRUCTION = 100
 """Neighbours a node keeps, and candidates looked at to find them: Lucene's own defaults (Malkov
 and Yashunin, 2016, name them so); docs/adr/0008 has what others cost and gain."""
 
+WORDS = "words"
+"""The field that all words stand in."""
+
 LONGEST_KEYWORD = 8191
 """Characters; Lucene takes terms of 32,766 bytes, and one character has up to four."""
-
-MARKED_EVERY = timedelta(hours=1)
-MARK_PATIENCE_S = 1.0
-"""Somebody waits for what comes after the mark."""
 
 Compression = Literal["1x", "4x", "32x"]
 
@@ -90,7 +86,7 @@ def mappings(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
             "model": model,
             "dim": dim,
             "bucket": bucket,
-            "used_at": _now(),
+            "used_at": now(),
         },
         "properties": {
             **dict.fromkeys(("id", "collection", "owner", "format", "camera"), keyword),
@@ -98,8 +94,7 @@ def mappings(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
             **dict.fromkeys(("width", "height", "date", "recency", "indexed"), number),
             "location": {"type": "geo_point"},
             **dict.fromkeys(("bucket", "key", "name", "etag", "version_id"), kept),
-            **dict.fromkeys(("text", "text_model", "model", "form", "calibration"), kept),
-            "thumbnail_key": kept,
+            **dict.fromkeys(("text", "model", "form", "thumbnail_key"), kept),
             # What copies are told by: `sha256` and `bands` are looked up, the hash is compared.
             "sha256": keyword,
             "perceptual_hash": keyword | {"index": False},
@@ -108,9 +103,27 @@ def mappings(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
             "exposure": {"type": "object", "enabled": False},
             **dict.fromkeys(("reason", "taken_at", "uploaded_at", "indexed_at"), kept),
             **dict.fromkeys(("bytes", "decoder_version"), number | {"index": False}),
-            "response": {"type": "float", "index": False, "doc_values": False},
+            **_since_words(),
             "vector": _vector(dim, shape),
         },
+    }
+
+
+def _since_words() -> dict[str, Any]:
+    """Words stand in the field they are of, to say where a word was found, and together in
+    `words`, each field's apart from the next (`position_increment_gap` is 100), to count words
+    and to find phrases. They come as tokens between spaces (`chalicelib.words`)."""
+    text = {"type": "text", "analyzer": "whitespace", "norms": False}
+    of_field = text | {"index_options": "docs", "copy_to": WORDS}
+    kept = {"type": "keyword", "index": False, "doc_values": False}
+    return {
+        **{f"{field}_words": of_field for field in FIELDS},
+        WORDS: text,
+        "titles": {"type": "keyword", "ignore_above": LONGEST_KEYWORD, "doc_values": False},
+        "worded": {"type": "long", "doc_values": False},
+        "calibration": kept,
+        "text_model": kept,
+        "response": {"type": "float", "index": False, "doc_values": False},
     }
 
 
@@ -151,7 +164,11 @@ def ensure(client: Client, name: str, *, dim: int, model: str, bucket: str, shap
             if error.kind != "resource_already_exists_exception":
                 raise
         found = client.call("GET", f"/{name}/_mapping")
-    _check(found[name]["mappings"], name, dim=dim, model=model, bucket=bucket)
+    mapping = found[name]["mappings"]
+    _check(mapping, name, dim=dim, model=model, bucket=bucket)
+    if mapping["_meta"]["schema"] == BEFORE_WORDS:
+        added = {"properties": _since_words(), "_meta": mapping["_meta"] | {"schema": SCHEMA}}
+        client.call("PUT", f"/{name}/_mapping", added)
     health = {"wait_for_status": "yellow", "timeout": "30s"}
     client.call("GET", f"/_cluster/health/{name}", params=health)
 
@@ -161,7 +178,7 @@ def _check(mapping: dict[str, Any], name: str, *, dim: int, model: str, bucket: 
     vector = mapping.get("properties", {}).get("vector", {})
     if "schema" not in about or vector.get("type") != "knn_vector":
         raise ConfigurationError(f"The OpenSearch index {name} was not made by this program.")
-    if about["schema"] != SCHEMA:
+    if about["schema"] not in (BEFORE_WORDS, SCHEMA):
         raise ConfigurationError(
             f"The OpenSearch index {name} was made by another version of this program. Drop it "
             "and run reconcile: it is made again from the bucket."
@@ -182,39 +199,5 @@ def _check(mapping: dict[str, Any], name: str, *, dim: int, model: str, bucket: 
         )
 
 
-class UseMark:
-    """Notes in the index, at most hourly, that somebody uses it, so that nobody drops it."""
-
-    def __init__(self, client: Client, name: str) -> None:
-        self._client = client
-        self._name = name
-        self._next = 0.0
-
-    def touch(self) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + MARKED_EVERY.total_seconds()
-        try:
-            self._mark()
-        except IntellisenseError as error:
-            # A search is worth more than its mark; a role may also be allowed to read only.
-            logger.warning("index not marked as used", index=self._name, reason=error.message)
-
-    def _mark(self) -> None:
-        address = f"/{self._name}/_mapping"
-        found = self._client.call("GET", address, patience_s=MARK_PATIENCE_S)
-        about = found[self._name]["mappings"]["_meta"]
-        used_at = parse_mark(about)
-        if used_at is None or datetime.now(timezone.utc) - used_at > MARKED_EVERY:
-            marked = {"_meta": about | {"used_at": _now()}}
-            self._client.call("PUT", address, marked, patience_s=MARK_PATIENCE_S)
-
-
-def parse_mark(about: dict[str, Any]) -> datetime | None:
-    with contextlib.suppress(KeyError, ValueError, TypeError):
-        return datetime.fromisoformat(about["used_at"])
-    return None
-
-
-def _now() -> str:
+def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")

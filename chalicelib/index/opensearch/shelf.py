@@ -9,7 +9,7 @@ from datetime import datetime
 from chalicelib.errors import NotFound
 from chalicelib.index.naming import PREFIX
 from chalicelib.index.opensearch.client import Client, IndexMissing
-from chalicelib.index.opensearch.schema import parse_mark
+from chalicelib.index.opensearch.notes import parse_mark
 
 
 class OpenSearchShelf:

@@ -17,30 +17,33 @@ from chalicelib.index.base import (
     MAX_FACET_VALUES,
     Facets,
     Listing,
+    Place,
     RankedSet,
     Summary,
     Versioned,
     Write,
     WriteResult,
 )
-from chalicelib.index.checks import checked_writes, unit_vector
+from chalicelib.index.checks import checked_writes, unit_vector, unit_vectors
 from chalicelib.index.opensearch import bulk, schema
 from chalicelib.index.opensearch.alike import candidates, marked
+from chalicelib.index.opensearch.candidates import Search
 from chalicelib.index.opensearch.client import Client, encode
 from chalicelib.index.opensearch.documents import (
     WITHOUT_VECTOR,
     filter_query,
     from_document,
-    leaving_out,
     of_shard,
     summary,
     to_document,
     with_states,
 )
-from chalicelib.index.opensearch.ranked import Ranked, ranked_set
+from chalicelib.index.opensearch.notes import Notes
 from chalicelib.index.opensearch.requests import MANY, SEARCH_PATIENCE_S, Requests
+from chalicelib.index.opensearch.rewording import give_words
+from chalicelib.index.opensearch.searching import Shown, answered, best_scores
 from chalicelib.index.times import micros, recency
-from chalicelib.records import STATES, Filters, Hit, ImageRecord, State
+from chalicelib.records import STATES, Filters, ImageRecord, State
 from chalicelib.relevance import Cut, Order, Wording
 from chalicelib.sharding import WHOLE, Shard
 
@@ -78,7 +81,7 @@ class OpenSearchIndex:
         self._shape = shape
         self._at_once = at_once
         self._ask = Requests(client, name)
-        self._mark = schema.UseMark(client, name)
+        self._notes = Notes(client, name)
 
     def ensure(self) -> None:
         schema.ensure(
@@ -89,7 +92,7 @@ class OpenSearchIndex:
             bucket=self._bucket,
             shape=self._shape,
         )
-        self._mark.touch()
+        self._notes.mark()
 
     def close(self) -> None:
         self._client.close()
@@ -121,7 +124,7 @@ class OpenSearchIndex:
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         records = checked_writes(writes, self._dim)
-        self._mark.touch()
+        self._notes.mark()
         results: list[WriteResult] = ["conflict"] * len(records)
         # OpenSearch counts primary terms from 1 and refuses a whole request that names a lower.
         asked = [n for n, w in enumerate(writes) if w.expected is None or w.expected[1] >= 1]
@@ -164,7 +167,7 @@ class OpenSearchIndex:
         *,
         limit: int,
         ranked: int,
-        after: tuple[float, str] | None = None,
+        after: Place | None = None,
         leave_out: str | None = None,
         facets: bool = False,
         collapse: Collapse = "none",
@@ -172,50 +175,23 @@ class OpenSearchIndex:
         cut: Cut | None = None,
         order: Order = "best",
     ) -> RankedSet:
-        _ = wording, cut, order
         query = unit_vector(query, self._dim, field="query")
-        self._mark.touch()
-        whole = ranked_set(
-            lambda body: self._ask.search(body, patience_s=SEARCH_PATIENCE_S),
-            query,
-            leaving_out(filter_query(filters), leave_out),
-            ranked=ranked,
-            facets=facets,
-            collapse=collapse,
+        self._notes.mark()
+        return answered(
+            self._ask,
+            Search(query, filters, wording or Wording(), ranked, leave_out),
+            Shown(limit, after, facets, collapse, cut, order),
         )
-        hits = self._page(whole, filters, limit, after)
-        return RankedSet(hits, len(whole.places), whole.facets)
-
-    def _page(
-        self, whole: Ranked, filters: Filters, limit: int, after: tuple[float, str] | None
-    ) -> list[Hit]:
-        """The first `limit` behind `after` that still are what the search took them for: the
-        search may lag a second behind, the reading of records does not."""
-        behind = whole.behind(after)
-        hits: list[Hit] = []
-        while behind and len(hits) < limit:
-            some, behind = behind[: limit - len(hits)], behind[limit - len(hits) :]
-            found = self._ask.documents(
-                [name for _, name in some], WITHOUT_VECTOR, patience_s=SEARCH_PATIENCE_S
-            )
-            records = {d["_id"]: from_document(d["_source"]) for d in found}
-            hits += [
-                Hit(record, score, whole.copies.get(name))
-                for score, name in some
-                if (record := records.get(name)) is not None
-                and record.state == "ready"
-                and filters.admits(record)
-            ]
-        return hits
 
     def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
-        raise NotImplementedError
+        rows = unit_vectors(queries, self._dim, field="queries")
+        return best_scores(self._ask, rows)
 
     def note(self, name: str) -> str | None:
-        raise NotImplementedError
+        return self._notes.read(name, patience_s=SEARCH_PATIENCE_S)
 
     def keep_note(self, name: str, text: str) -> None:
-        raise NotImplementedError
+        self._notes.keep(name, text)
 
     def copies(self, of: Sequence[ImageRecord], filters: Filters = ALL) -> list[list[Copy]]:
         admitted = with_states(filters, ["ready"])
@@ -278,6 +254,7 @@ class OpenSearchIndex:
     # --- everything ---------------------------------------------------------------------------
 
     def scan(self, shard: Shard = WHOLE) -> Iterator[Summary]:
+        give_words(self._ask, lambda actions: self._send(actions, lambda _: set()), shard)
         self._ask.refresh()
         for hits in self._ask.walk(of_shard(shard), _SCAN, _source=list(Summary._fields)):
             yield from (summary(hit["_source"]) for hit in hits)

@@ -1,0 +1,405 @@
+"""Words in OpenSearch: how they come into an index that had none, and what searching them asks."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.errors import IndexUnavailable
+from chalicelib.index.base import Write
+from chalicelib.index.opensearch import OpenSearchIndex
+from chalicelib.index.opensearch.documents import to_document, words_of
+from chalicelib.index.opensearch.schema import SCHEMA, write_alias
+from chalicelib.records import Filters, Hit, ImageRecord
+from chalicelib.relevance import Cut, Wording
+from chalicelib.sharding import Shard
+from chalicelib.words import MAX_PHRASES, MAX_WORDS, parse
+from tests.integration.opensearch_index import (
+    DIM,
+    FIRST,
+    Place,
+    name_of,
+    picture,
+    place_on,
+    put,
+    random_units,
+    tombstone,
+    write_of,
+)
+from tests.integration.proxy import Asked, Fault, Proxy, Say, lines_of, proxy_before
+from tests.opensearch_server import Server
+
+ANY = Filters()
+
+
+@pytest.fixture
+def place(opensearch_node: Server) -> Iterator[Place]:
+    with place_on(opensearch_node.url) as place:
+        yield place
+
+
+@pytest.fixture
+def proxy(opensearch_node: Server) -> Iterator[Proxy]:
+    with proxy_before(opensearch_node.url) as proxy:
+        yield proxy
+
+
+def found(index: OpenSearchIndex, text: str, *, limit: int = 200, ranked: int = 1000) -> list[Hit]:
+    wording = parse(text).wording
+    return index.search(FIRST, ANY, limit=limit, ranked=ranked, wording=wording).hits
+
+
+def found_by_words(index: OpenSearchIndex, text: str) -> set[str]:
+    return {hit.record.id for hit in found(index, text) if hit.found is not None}
+
+
+def numbered(*numbers: int) -> set[str]:
+    return {name_of(n) for n in numbers}
+
+
+# --- an index that had no words -------------------------------------------------------------------
+
+KEYWORD = {"type": "keyword", "ignore_above": 8191}
+KEPT = {"type": "keyword", "index": False, "doc_values": False}
+LONG = {"type": "long"}
+FILTERED = ("id", "collection", "owner", "format", "camera", "state", "orientation", "year")
+NUMBERS = ("width", "height", "date", "recency", "indexed")
+NAMES = ("bucket", "key", "name", "etag", "version_id", "text", "model", "form", "thumbnail_key")
+TIMES = ("reason", "taken_at", "uploaded_at", "indexed_at")
+SCHEMA_2 = {
+    **dict.fromkeys(FILTERED, KEYWORD),
+    **dict.fromkeys(NUMBERS, LONG),
+    "location": {"type": "geo_point"},
+    **dict.fromkeys(NAMES, KEPT),
+    "sha256": KEYWORD,
+    "perceptual_hash": KEYWORD | {"index": False},
+    "bands": KEYWORD | {"doc_values": False},
+    "lens": KEPT,
+    "exposure": {"type": "object", "enabled": False},
+    **dict.fromkeys(TIMES, KEPT),
+    **dict.fromkeys(("bytes", "decoder_version"), LONG | {"index": False}),
+    "vector": {
+        "type": "knn_vector",
+        "dimension": DIM,
+        "space_type": "innerproduct",
+        "method": {
+            "name": "hnsw",
+            "engine": "lucene",
+            "parameters": {"m": 16, "ef_construction": 100},
+        },
+    },
+}
+LONG_AGO = "2020-01-01T00:00:00+00:00"
+ABOUT = {"schema": 2, "model": "fake", "dim": DIM, "bucket": "photos", "used_at": LONG_AGO}
+
+
+def made_before_words(place: Place, *records: ImageRecord) -> None:
+    """As the version before left it."""
+    mappings = {"dynamic": "strict", "_meta": ABOUT, "properties": SCHEMA_2}
+    settings = {"index": {"knn": True, "number_of_replicas": 0}}
+    alias = {write_alias(place.name): {}}
+    place.ask("PUT", "", {"settings": settings, "mappings": mappings, "aliases": alias})
+    for record in records:
+        document = to_document(record)
+        for name in {*document} - {*SCHEMA_2}:
+            del document[name]
+        if record.vector is not None:
+            document["vector"] = record.vector.tolist()
+        place.ask("PUT", f"/_doc/{record.id}?refresh=true", document)
+
+
+def test_an_index_from_before_words_gets_their_fields_and_keeps_all_it_has(place: Place) -> None:
+    made_before_words(place, picture(1), tombstone(2))
+    index = place.made()
+    mapping = place.ask("GET", "/_mapping")[place.name]["mappings"]
+    about = mapping["_meta"]
+    assert about.pop("used_at") != ABOUT["used_at"]
+    assert about == {"schema": SCHEMA, "model": "fake", "dim": DIM, "bucket": "photos"}
+    with place_on(place.url) as other:
+        other.made()
+        fresh = other.ask("GET", "/_mapping")[other.name]["mappings"]
+    assert mapping["properties"] == fresh["properties"]
+    held = index.read([name_of(1), name_of(2)])
+    assert held[name_of(1)].record == picture(1)
+    assert held[name_of(2)].record == tombstone(2)
+    assert [hit.record.id for hit in found(index, "nothing")] == [name_of(1)]
+
+
+def test_many_at_once_open_an_index_from_before_words(place: Place) -> None:
+    made_before_words(place, picture(1))
+    indexes = [place.open() for _ in range(8)]
+    failures: list[BaseException] = []
+
+    def ensure(index: OpenSearchIndex) -> None:
+        try:
+            index.ensure()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=ensure, args=(index,)) for index in indexes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    put(indexes[0], picture(2, name="beach.jpg"))
+    assert found_by_words(indexes[1], "beach") == numbered(2)
+
+
+def test_images_from_before_words_get_theirs_when_the_index_is_walked(place: Place) -> None:
+    rows = random_units(40)
+    before = [picture(n, row, name=f"beach {n}.jpg") for n, row in enumerate(rows)]
+    made_before_words(place, *before, tombstone(50))
+    index = place.made()
+    put(index, picture(60, name="dune.jpg"))
+    assert found_by_words(index, "beach") == set()
+    versions = {name: held.version for name, held in index.read([name_of(60)]).items()}
+    assert len(list(index.scan())) == 42
+    assert found_by_words(index, "beach") == numbered(*range(40))
+    assert found(index, "beach 7")[0].record.id == name_of(7)
+    for number, row in enumerate(rows):
+        vector = index.vector(name_of(number))
+        assert vector is not None
+        assert vector.tolist() == row.tolist()
+    assert {h.record for h in found(index, "beach")} >= {replace(r, vector=None) for r in before}
+    after = index.read([name_of(60)])
+    assert after[name_of(60)].version == versions[name_of(60)], "it had its words already"
+
+
+def test_a_walk_of_one_part_of_the_library_gives_words_to_that_part(place: Place) -> None:
+    made_before_words(place, *(picture(n, name="beach.jpg") for n in range(30)))
+    index = place.made()
+    shard = Shard(0, 2)
+    mine = {summary.id for summary in index.scan(shard)}
+    assert 0 < len(mine) < 30
+    assert found_by_words(index, "beach") == mine
+
+
+def test_words_by_older_rules_are_written_again(place: Place) -> None:
+    index = place.made()
+    put(index, picture(1, name="beach.jpg"), picture(2, name="beach.jpg"))
+    older = words_of(picture(1)) | {"name_words": "strand", "worded": 0}
+    place.ask("POST", f"/_update/{name_of(1)}?refresh=true", {"doc": older})
+    assert found_by_words(index, "beach") == numbered(2)
+    list(index.scan())
+    assert found_by_words(index, "beach") == numbered(1, 2)
+    assert found_by_words(index, "strand") == set()
+
+
+def test_what_changes_or_goes_while_words_are_given_stays_as_it_became(
+    place: Place, proxy: Proxy
+) -> None:
+    made_before_words(place, *(picture(n, name="beach.jpg") for n in range(3)))
+    straight, index = place.made(), place.open(proxy.url)
+
+    def meanwhile(asked: Asked) -> Fault:
+        if asked.is_bulk:
+            proxy.fault = lambda _: None
+            put(straight, picture(0, name="dune.jpg"), tombstone(1))
+            straight.purge(tombstone(1).indexed_at.replace(year=2100))
+        return None
+
+    proxy.fault = meanwhile
+    assert {summary.id for summary in index.scan()} == numbered(0, 2)
+    assert found_by_words(straight, "beach") == numbered(2)
+    assert found_by_words(straight, "dune") == numbered(0)
+
+
+# --- what a search asks ---------------------------------------------------------------------------
+
+
+def asked_by(proxy: Proxy) -> list[str]:
+    return [e.asked.path.partition("?")[0].rpartition("/")[2] for e in proxy.exchanges]
+
+
+def beaches(place: Place, proxy: Proxy, count: int = 30) -> OpenSearchIndex:
+    index = place.made(proxy.url)
+    rows = random_units(count)
+    put(index, *(picture(n, row, name=f"beach {n}.jpg") for n, row in enumerate(rows)))
+    index.search(FIRST, ANY, limit=1, ranked=1)
+    proxy.exchanges.clear()
+    return index
+
+
+@pytest.mark.parametrize(
+    ("text", "ranked", "asked"),
+    [
+        ("", 1000, ["_search", "_search", "_mget"]),
+        ("", 3, ["_search", "_search", "_mget"]),
+        ("-dune", 1000, ["_search", "_search", "_mget"]),
+        ("dune", 1000, ["_msearch", "_mget"]),
+        ("beach", 1000, ["_msearch", "_mget"]),
+        ("beach", 20, ["_msearch", "_search", "_msearch", "_mget"]),
+    ],
+)
+def test_words_cost_a_search_no_further_request_where_few_images_have_them(
+    place: Place, proxy: Proxy, text: str, ranked: int, asked: list[str]
+) -> None:
+    """The second `_search` of those without words counts: 30 images are fewer than k."""
+    index = beaches(place, proxy)
+    hits = found(index, text, ranked=ranked)
+    assert len(hits) == min(ranked, 30)
+    assert asked_by(proxy) == asked
+
+
+def test_neither_words_nor_vectors_come_back_with_records(place: Place, proxy: Proxy) -> None:
+    index = beaches(place, proxy)
+    assert len(found(index, "beach")) == 30
+    assert len(index.list(ANY, ["ready"], limit=50).records) == 30
+    answers = b"".join(exchange.answer for exchange in proxy.exchanges)
+    for name in (b"_words", b"titles", b"worded", b"vector"):
+        assert name not in answers
+
+
+def test_a_name_is_found_among_more_images_that_share_its_words_than_are_ranked(
+    place: Place,
+) -> None:
+    index = place.made()
+    rows = -abs(random_units(1200))
+    put(index, *(picture(n, row, name=f"IMG_{n}.jpg") for n, row in enumerate(rows)))
+    for text in ("IMG_777.jpg", "img 777", "img777"):
+        first, *others = found(index, text, ranked=20)
+        assert first.record.id == name_of(777)
+        assert first.found
+        assert first.found.exact_name
+        assert len(others) == 19
+
+
+def test_a_query_of_as_many_words_and_filters_as_may_be_is_answered(place: Place) -> None:
+    """Servers take 1,024 clauses in a query."""
+    index = place.made()
+    put(index, picture(1, name="w0.jpg"))
+    words = tuple(f"w{n}" for n in range(MAX_WORDS))
+    phrases = tuple((f"p{n}", f"q{n}") for n in range(MAX_PHRASES))
+    wide = Filters(
+        collection="trips", owner="", format="jpeg", orientation="landscape", camera="",
+        min_width=1, min_height=1,
+    )  # fmt: skip
+    filters = Filters(any_of=(wide,) * 49)
+    for wording in (
+        Wording(words, (), phrases, words),
+        Wording(words, phrases, phrases, words),
+    ):
+        hits = index.search(FIRST, filters, limit=9, ranked=9, wording=wording).hits
+        assert len(hits) == (0 if wording.phrases else 1)
+
+
+def of_part(answer: dict[str, Any], number: int, change: dict[str, Any]) -> bytes:
+    answer["responses"][number] = change
+    return json.dumps(answer).encode()
+
+
+BUSY = {"error": {"type": "rejected", "reason": "queue is full"}, "status": 429}
+TIMED_OUT = {"timed_out": True, "_shards": {"failed": 0}, "hits": {"hits": []}}
+HALF = {"timed_out": False, "_shards": {"failed": 1}, "hits": {"hits": []}}
+
+
+@pytest.mark.parametrize("said", [BUSY, TIMED_OUT, HALF], ids=["busy", "timed out", "half"])
+def test_of_several_searches_those_without_an_answer_are_asked_again(
+    place: Place, proxy: Proxy, said: dict[str, Any]
+) -> None:
+    index = beaches(place, proxy)
+    expected = found(index, "beach 3")
+    answer = json.loads(proxy.exchanges[0].answer)
+    left = [Say(200, of_part(answer, 1, said))]
+    proxy.fault = lambda _: left.pop() if left else None
+    proxy.exchanges.clear()
+    assert found(index, "beach 3") == expected
+    assert [len(lines_of(e)) // 2 for e in proxy.exchanges[:2]] == [3, 1]
+    assert asked_by(proxy) == ["_msearch", "_msearch", "_mget"]
+
+
+def test_a_part_that_stays_without_an_answer_is_an_index_that_does_not_answer(
+    place: Place, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.index.opensearch.searching.SEARCH_PATIENCE_S", 0.3)
+    index = beaches(place, proxy)
+    found(index, "beach")
+    answer = json.loads(proxy.exchanges[0].answer)
+    says = [Say(200, json.dumps({"responses": [HALF] * n}).encode()) for n in (0, 1, 2, 3)]
+    assert len(answer["responses"]) == 3
+    proxy.fault = lambda asked: says[asked.body.count(b"\n") // 2]
+    with pytest.raises(IndexUnavailable, match="A part of the index did not answer"):
+        found(index, "beach")
+
+
+# --- a cut ----------------------------------------------------------------------------------------
+
+
+def test_a_page_of_a_cut_set_goes_on_where_records_have_changed_since_the_search_saw_them(
+    place: Place,
+) -> None:
+    index = place.made()
+    put(index, *(picture(n) for n in range(12)))
+    later = place.open(at_once=False)
+    place.ask("PUT", "/_settings", {"index": {"refresh_interval": "60s"}})
+    whole = index.search(FIRST, ANY, limit=12, ranked=12, cut=Cut(0.1))
+    gone = whole.hits[:3]
+    later.write([Write(r, w.expected) for r, w in _buried(later, gone)])
+    page = index.search(FIRST, ANY, limit=4, ranked=12, cut=Cut(0.1))
+    assert page.hits == whole.hits[3:7]
+    assert page.next == (page.hits[-1].score, page.hits[-1].record.id)
+    assert (page.matched, page.total) == (True, whole.total)
+
+
+def _buried(index: OpenSearchIndex, hits: list[Hit]) -> Iterator[tuple[ImageRecord, Write]]:
+    records = [replace(hit.record, state="deleted") for hit in hits]
+    yield from zip(records, write_of(index, *records), strict=True)
+
+
+# --- notes ----------------------------------------------------------------------------------------
+
+
+def test_notes_and_marks_leave_each_other_alone(place: Place) -> None:
+    index = place.made()
+    assert index.note("thresholds") is None
+    index.keep_note("thresholds", "0.8")
+    index.keep_note("other", "é" * 4000)
+    about = place.ask("GET", "/_mapping")[place.name]["mappings"]["_meta"]
+    place.ask("PUT", "/_mapping", {"_meta": about | {"used_at": LONG_AGO}})
+    other = place.made()
+    index.keep_note("thresholds", "0.9")
+    assert (other.note("thresholds"), other.note("other")) == ("0.9", "é" * 4000)
+    kept = place.ask("GET", "/_mapping")[place.name]["mappings"]["_meta"]
+    assert kept["used_at"] > "2024"
+    assert kept["schema"] == SCHEMA
+
+
+def others_write(place: Place, proxy: Proxy, times: int) -> Callable[[Asked], Fault]:
+    """Another's note takes the place of each of the first `times` that are written."""
+    left = [None] * times
+
+    def after_each(asked: Asked) -> Fault:
+        if asked.method == "GET" and left and len(proxy.exchanges) % 2 == 0 and proxy.exchanges:
+            left.pop()
+            about = place.ask("GET", "/_mapping")[place.name]["mappings"]["_meta"]
+            lost = {"notes": {"other": "theirs"}}
+            place.ask("PUT", "/_mapping", {"_meta": about | lost})
+        return None
+
+    return after_each
+
+
+def test_a_note_that_another_wrote_over_is_written_again(place: Place, proxy: Proxy) -> None:
+    place.made()
+    index = place.open(proxy.url)
+    proxy.fault = others_write(place, proxy, 2)
+    index.keep_note("thresholds", "0.8")
+    assert [e.asked.method for e in proxy.exchanges] == ["GET", "PUT"] * 3 + ["GET"]
+    assert index.note("thresholds") == "0.8"
+    assert index.note("other") == "theirs"
+
+
+def test_a_note_that_others_never_let_stand_is_said_not_to_be_kept(
+    place: Place, proxy: Proxy
+) -> None:
+    place.made()
+    index = place.open(proxy.url)
+    proxy.fault = others_write(place, proxy, 100)
+    with pytest.raises(IndexUnavailable, match="The note thresholds was not kept"):
+        index.keep_note("thresholds", "0.8")
