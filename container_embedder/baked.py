@@ -1,7 +1,8 @@
 """`python -m container_embedder.baked FOLDER`: the last step of building an image.
 
-A model that does not load should fail the build, and not each function that is started; and the
-hashes behind its fingerprint are kept in the folder, which nothing can write to later.
+A model that does not load, or a reader of text that reads none, should fail the build, and not each
+function that is started; and the hashes behind the model's fingerprint are kept in the folder, which
+nothing can write to later.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 from pathlib import Path
 
 from chalicelib.clip import load_clip
-from chalicelib.errors import IntellisenseError
+from chalicelib.errors import IntellisenseError, ModelError
 
 
 def baked(folder: Path) -> str:
@@ -27,6 +28,20 @@ def baked(folder: Path) -> str:
     return clip.fingerprint
 
 
+def reads_text() -> None:
+    """Raises `ModelError` where the text in a picture cannot be read with what is installed."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    from chalicelib.ocr.reader import TextReader
+
+    picture = Image.new("RGB", (320, 80), "white")
+    font = ImageFont.load_default(40)
+    ImageDraw.Draw(picture).text((20, 15), "Hello there", fill="black", font=font)
+    read = TextReader().read(picture)
+    if "hello" not in read.lower():
+        raise ModelError(f"The reader of text took a drawn “Hello there” for “{read}”.")
+
+
 def main(arguments: list[str]) -> int:
     try:
         (folder,) = arguments
@@ -34,7 +49,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m container_embedder.baked FOLDER\n")
         return 2
     try:
-        sys.stdout.write(f"{baked(Path(folder))}\n")
+        fingerprint = baked(Path(folder))
+        reads_text()
+        sys.stdout.write(f"{fingerprint}\n")
     except IntellisenseError as error:
         sys.stderr.write(f"error: {error.message}\n")
         return 1
