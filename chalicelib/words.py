@@ -25,6 +25,12 @@ MAX_WORDS = 32
 MAX_PHRASES = 8
 """So many phrases may be asked for, and so many excluded."""
 
+MAX_PHRASE_WORDS = 64
+"""All phrases asked for may have so many words: each is looked for in four fields, and OpenSearch
+takes 1,024 clauses in a query, filters included
+(https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/search-settings/,
+`indices.query.bool.max_clause_count`)."""
+
 LONGEST = 64
 """A longer run of letters is several tokens of this length: OpenSearch's tokenizers cut at 255."""
 
@@ -109,7 +115,8 @@ def parse(query: str) -> Parsed:
     is, and neither truck nor old town may. Quotes open where a word starts; a minus excludes
     there. Stop words count only within quotes or where there is nothing else.
 
-    Raises `InvalidRequest` for more than `MAX_PHRASES` of either.
+    Raises `InvalidRequest` for more than `MAX_PHRASES` of either, and for longer ones than
+    `MAX_PHRASE_WORDS`.
     """
     phrases: dict[tuple[str, ...], None] = {}
     without: dict[tuple[str, ...], str] = {}
@@ -132,18 +139,29 @@ def parse(query: str) -> Parsed:
             rest.append(_content(part))
     plain.append(query[last:])
     rest.append(query[last:])
-    for those, what in ((phrases, "quoted phrases"), (without, "exclusions")):
-        if len(those) > MAX_PHRASES:
-            raise InvalidRequest(
-                f"A search may have at most {MAX_PHRASES} {what}; this one has {len(those)}.",
-                field="text",
-            )
+    _check(phrases, without)
     text = " ".join("".join(rest).split())
     said = dict.fromkeys(tokens(" ".join(plain)))
     telling = [word for word in said if word not in STOP_WORDS]
     words = tuple(telling or (() if phrases else said))[:MAX_WORDS]
     wording = Wording(words, tuple(phrases), tuple(without), tuple(tokens(text)))
     return Parsed(wording, text, tuple(without.values()))
+
+
+def _check(phrases: Collection[tuple[str, ...]], without: Collection[tuple[str, ...]]) -> None:
+    for those, what in ((phrases, "quoted phrases"), (without, "exclusions")):
+        if len(those) > MAX_PHRASES:
+            raise InvalidRequest(
+                f"A search may have at most {MAX_PHRASES} {what}; this one has {len(those)}.",
+                field="text",
+            )
+    count = sum(len(phrase) for phrase in phrases)
+    if count > MAX_PHRASE_WORDS:
+        raise InvalidRequest(
+            f"The quoted phrases of a search may have at most {MAX_PHRASE_WORDS} words; these "
+            f"have {count}. Leave the quotes away to search for what they mean.",
+            field="text",
+        )
 
 
 def _content(part: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -15,10 +16,10 @@ from chalicelib.index.base import Write
 from chalicelib.index.opensearch import OpenSearchIndex
 from chalicelib.index.opensearch.documents import to_document, words_of
 from chalicelib.index.opensearch.schema import SCHEMA, write_alias
-from chalicelib.records import Filters, Hit, ImageRecord
+from chalicelib.records import MAX_FILTER_PARTS, Filters, Hit, ImageRecord
 from chalicelib.relevance import Cut, Wording
 from chalicelib.sharding import Shard
-from chalicelib.words import MAX_PHRASES, MAX_WORDS, parse
+from chalicelib.words import MAX_PHRASE_WORDS, MAX_PHRASES, MAX_WORDS, parse
 from tests.integration.opensearch_index import (
     DIM,
     FIRST,
@@ -273,20 +274,27 @@ def test_a_name_is_found_among_more_images_that_share_its_words_than_are_ranked(
 def test_a_query_of_as_many_words_and_filters_as_may_be_is_answered(place: Place) -> None:
     """Servers take 1,024 clauses in a query."""
     index = place.made()
-    put(index, picture(1, name="w0.jpg"))
-    words = tuple(f"w{n}" for n in range(MAX_WORDS))
-    phrases = tuple((f"p{n}", f"q{n}") for n in range(MAX_PHRASES))
+    words = tuple(f"w{letter}" for letter in _letters(MAX_WORDS))
+    said = tuple(f"p{letter}" for letter in _letters(MAX_PHRASE_WORDS))
+    size = MAX_PHRASE_WORDS // MAX_PHRASES
+    phrases = tuple(said[n : n + size] for n in range(0, len(said), size))
+    without = tuple((f"x{letter}", "y") for letter in _letters(MAX_PHRASES))
+    text = " ".join((*words, *said))
+    put(index, *(picture(n, text=text, name=f"{words[n]}.jpg") for n in range(4)))
     wide = Filters(
         collection="trips", owner="", format="jpeg", orientation="landscape", camera="",
         min_width=1, min_height=1,
     )  # fmt: skip
-    filters = Filters(any_of=(wide,) * 49)
-    for wording in (
-        Wording(words, (), phrases, words),
-        Wording(words, phrases, phrases, words),
-    ):
-        hits = index.search(FIRST, filters, limit=9, ranked=9, wording=wording).hits
-        assert len(hits) == (0 if wording.phrases else 1)
+    filters = Filters(any_of=(wide,) * (MAX_FILTER_PARTS - 1))
+    wording = Wording(words, phrases, without, words)
+    for ranked in (9, 2):
+        hits = index.search(FIRST, filters, limit=9, ranked=ranked, wording=wording).hits
+        assert len(hits) == min(ranked, 4)
+        assert all(hit.found and hit.found.every for hit in hits)
+
+
+def _letters(count: int) -> list[str]:
+    return ["".join(pair) for pair in product("abcdefgh", "abcdefgh")][:count]
 
 
 def of_part(answer: dict[str, Any], number: int, change: dict[str, Any]) -> bytes:

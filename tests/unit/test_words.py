@@ -14,6 +14,7 @@ from chalicelib.words import (
     BETWEEN,
     JOINT,
     LONGEST,
+    MAX_PHRASE_WORDS,
     MAX_PHRASES,
     MAX_WORDS,
     indexed,
@@ -179,6 +180,10 @@ def test_only_so_many_words_and_phrases_are_taken() -> None:
         parse(" ".join(many))
     with pytest.raises(InvalidRequest, match="at most 8 exclusions"):
         parse(" ".join(f"-{phrase}" for phrase in many))
+    long = " ".join("海" * MAX_PHRASE_WORDS)
+    assert len(parse(f'"{long}"').wording.phrases[0]) == MAX_PHRASE_WORDS
+    with pytest.raises(InvalidRequest, match="at most 64 words; these have 66"):
+        parse(f'"{long}" "two more"')
 
 
 def test_a_phrase_stands_where_its_tokens_follow_each_other() -> None:
