@@ -35,7 +35,7 @@ from chalicelib.errors import InvalidRequest
 from chalicelib.index.base import Index, RankedSet
 from chalicelib.index.narrowed import narrowed
 from chalicelib.records import Filters, ImageRecord
-from chalicelib.relevance import KEPT_BELOW, KEPT_SHARE, Cut, Order
+from chalicelib.relevance import Cut, Order, floor_of
 from chalicelib.words import parse
 
 
@@ -72,7 +72,7 @@ def test_without_a_cut_all_that_was_ranked_is_kept(index: Index) -> None:
 
 def test_the_answer_ends_at_the_cut(index: Index) -> None:
     put(index, *ladder())
-    floor = max(0.8 - KEPT_BELOW, KEPT_SHARE)
+    floor = floor_of(0.8, 1.0)
     kept = [n for n in range(20) if 1 - n / 21 >= floor]
     found = search(index, cut=CUT)
     assert ids(found.hits) == named(*kept)
@@ -141,7 +141,7 @@ def test_the_kept_set_is_that_of_the_rule_among_many(
     put(index, *(ready(n, row) for n, row in enumerate(rows)))
     truth = true_order({name_of(n): row for n, row in enumerate(rows)}, QUERY)
     best = -truth[0][0]
-    floor = math.inf if best < threshold else max(threshold - KEPT_BELOW, KEPT_SHARE * best)
+    floor = floor_of(threshold, best)
     kept = [one for one in truth[:ranked] if -one[0] >= floor]
     found = search(index, cut=Cut(threshold), limit=1000, ranked=ranked)
     assert disagreements(found.hits, kept, tolerance) == []
