@@ -1,8 +1,8 @@
 """`python -m container_embedder.baked FOLDER`: the last step of building an image.
 
-A model that does not load, or a reader of text that reads none, should fail the build, and not each
-function that is started; and the hashes behind the model's fingerprint are kept in the folder, which
-nothing can write to later.
+A model that does not load, or a reader of text that reads none, should fail the build, and not
+each function that is started; and the hashes behind the model's fingerprint are kept in the folder,
+which nothing can write to later.
 """
 
 from __future__ import annotations
