@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import math
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from chalicelib.records import MAX_RANKED, Filters
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from chalicelib.clip.calibration import Calibration
 
 TOP = 10
 
@@ -40,6 +43,8 @@ WORDS = tuple(_EVERYDAY.split())
 class TextEncoder(Protocol):
     """The part of `Clip` that a comparison needs."""
 
+    @property
+    def calibration(self) -> Calibration | None: ...
     def embed_texts(self, texts: list[str], /) -> NDArray[np.float32]: ...
 
 
@@ -150,16 +155,22 @@ def _scattered(id: str) -> bytes:
 
 def _by_words(side: Side, text: str, common: AbstractSet[str]) -> set[str] | None:
     try:
-        vector = side.encoder.embed_texts([text])[0]
+        rows = side.encoder.embed_texts([text])
     except UnusableVector:
         return None
-    return _best(side.index, vector, common)
+    if calibration := side.encoder.calibration:
+        rows = calibration.of_texts(rows)
+    return _best(side.index, rows[0], common)
 
 
 def _by_image(side: Side, id: str, common: AbstractSet[str]) -> set[str] | None:
     vector = side.index.vector(id)
-    # Deleted since it was sampled.
-    return None if vector is None else _best(side.index, vector, common, leave_out=id)
+    if vector is None:
+        # Deleted since it was sampled.
+        return None
+    # As it is stored, it is as much longer as its response is less than 1.
+    unit = vector / math.sqrt(float(vector @ vector))
+    return _best(side.index, unit, common, leave_out=id)
 
 
 def _best(

@@ -11,25 +11,30 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from chalicelib.decoding import DECODER_VERSION
 from chalicelib.index.base import Index, Summary
 from chalicelib.packed import Packed, hashes, pack
 from chalicelib.records import image_id
 from chalicelib.sharding import WHOLE, Shard
+from chalicelib.verdicts import MadeWith, Stale, stale
 
-Cause = Literal["new", "changed", "other model", "retry", "unsure", "gone", "newer"]
+Cause = Literal["new", "changed", "unsure", "gone", "newer"] | Stale
 CAUSES: dict[Cause, str] = {
     "new": "new",
     "changed": "changed",
     "other model": "of another model",
     "retry": "rejected by an older decoder",
+    "calibration": "measured by another calibration",
+    "text": "not read by the present reader of text",
     "unsure": "without an etag in the inventory",
     "gone": "gone",
     "newer": "newer than the inventory",
 }
 """Why a key is to be looked at, and the same in words."""
 
-_CURRENT, _OTHER_MODEL, _RETRY = 0, 1, 2
+_STANDINGS: tuple[Stale | None, ...] = (None, "other model", "retry", "calibration", "text")
+"""What may be wrong with a record by itself; packed as its number here."""
+
+_CURRENT, _OTHER_MODEL = 0, 1
 
 _AT_ONCE = 1000
 
@@ -62,15 +67,12 @@ class Tally:
     causes: Counter[Cause] = field(default_factory=Counter)
 
 
-def remembered(index: Index, scope: Scope, fingerprint: str) -> Packed:
-    """What the index says of the images in `scope`, tombstones left out: an object that has one
-    is new."""
+def remembered(index: Index, scope: Scope, now: MadeWith) -> Packed:
+    """What the index says of the images in `scope`, where records are made with `now`; tombstones
+    left out: an object that has one is new."""
 
     def standing(summary: Summary) -> int:
-        if summary.model != fingerprint:
-            return _OTHER_MODEL
-        old = summary.state == "rejected" and summary.decoder_version != DECODER_VERSION
-        return _RETRY if old else _CURRENT
+        return _STANDINGS.index(stale(summary, now))
 
     living = (s for s in index.scan(scope.shard) if s.state != "deleted" and scope.holds(s))
     return pack(living, standing)
@@ -134,7 +136,11 @@ def _cause(one: Listed, place: int, said: Packed, etag: int) -> Cause:
         return "other model"
     if not one.etag:
         return "unsure"
-    return "changed" if said.etags[place] != etag else "retry"
+    if said.etags[place] != etag:
+        return "changed"
+    why: Stale | None = _STANDINGS[said.standing[place]]
+    assert why
+    return why
 
 
 def _left(said: Packed, index: Index, as_of: datetime | None) -> Iterator[tuple[str, Cause]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from chalicelib.errors import Transient, UnusableVector
 from chalicelib.storage import Fetched
 from chalicelib.thumbnails import Thumbnails
-from chalicelib.verdicts import Attempt, ModelIdentity
+from chalicelib.verdicts import Attempt, Calibrated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ PUTS = 8
 """Thumbnails put at a time."""
 
 
-class PixelEncoder(ModelIdentity, Protocol):
+class PixelEncoder(Calibrated, Protocol):
     def embed_pixels(self, pixels: NDArray[np.uint8], /) -> NDArray[np.float32]: ...
 
 
@@ -61,12 +61,9 @@ class Embedder:
         started = time.perf_counter()
         pixels = [a.prepared.pixels for a in attempts if a.prepared]
         try:
-            vectors = self._encoder.embed_pixels(np.stack(pixels))
+            self._place(attempts, self._encoder.embed_pixels(np.stack(pixels)))
         except UnusableVector:
             self._embed_one_by_one(attempts)
-        else:
-            for attempt, vector in zip(attempts, vectors, strict=True):
-                attempt.vector = vector
         span = (started, time.perf_counter())
         for attempt in attempts:
             attempt.took("embed", span, len(attempts))
@@ -77,6 +74,19 @@ class Embedder:
         for attempt in attempts:
             assert attempt.prepared is not None
             try:
-                attempt.vector = self._encoder.embed_pixels(attempt.prepared.pixels[None])[0]
+                self._place([attempt], self._encoder.embed_pixels(attempt.prepared.pixels[None]))
             except UnusableVector as error:
                 attempt.error = error
+
+    def _place(self, attempts: Sequence[Attempt], rows: NDArray[np.float32]) -> None:
+        """Give each attempt its row of `rows`, unit and float32 [N, D], as the index keeps it:
+        measured by the model's calibration, where it has one (docs/adr/0031)."""
+        calibration = self._encoder.calibration
+        if calibration is None:
+            for attempt, row in zip(attempts, rows, strict=True):
+                attempt.vector = row
+            return
+        vectors, responses = calibration.stored(rows)
+        for attempt, vector, response in zip(attempts, vectors, responses.tolist(), strict=True):
+            attempt.vector, attempt.response = vector, response
+            attempt.calibration = calibration.version

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import islice
@@ -19,8 +19,9 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.decoding import DecoderPool
 from chalicelib.embedding import Embedder, PixelEncoder
-from chalicelib.errors import IntellisenseError, Permanent, Transient
+from chalicelib.errors import IntellisenseError, InvalidRequest, Permanent, Transient
 from chalicelib.index.base import Index, Refused, Write
+from chalicelib.index.checks import stored_vector
 from chalicelib.log import SERVICE
 from chalicelib.overlap import in_order
 from chalicelib.reading import PixelSource, Reader
@@ -29,8 +30,10 @@ from chalicelib.storage import Bucket, Missing, Unchanged
 from chalicelib.thumbnails import Thumbnails
 from chalicelib.verdicts import (
     Attempt,
+    MadeWith,
     Outcome,
     Result,
+    made_with,
     next_record,
     refused_record,
 )
@@ -54,6 +57,7 @@ def log_outcome(outcome: Outcome, **more: Any) -> None:
         result=outcome.result,
         code=outcome.reason_code,
         reason=outcome.error.message if outcome.error else "",
+        characters=outcome.characters,
         timings_ms={stage: round(value, 1) for stage, value in outcome.timings_ms.items()},
         **more,
     )
@@ -73,6 +77,7 @@ class Ingest:
         max_bytes: int,
         pixel_budget: int,
         byte_budget: int,
+        text_model: str = "",
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self._bucket = bucket
@@ -86,9 +91,16 @@ class Ingest:
             max_bytes=max_bytes,
             pixel_budget=pixel_budget,
             byte_budget=byte_budget,
+            text_model=text_model,
         )
         self._embedder = Embedder(encoder=encoder, thumbnails=self._thumbnails)
+        self._text_model = text_model
         self._clock = clock
+
+    @property
+    def made_with(self) -> MadeWith:
+        """What the records are made with that are written now."""
+        return made_with(self._encoder, self._text_model)
 
     def process(self, keys: Iterable[str], *, deadline: float | None = None) -> dict[str, Outcome]:
         """Look at each key and make its record say what the bucket says.
@@ -207,7 +219,7 @@ class Ingest:
             if record is None:
                 record = self._as_it_is(attempt)
             if record.state == "ready" and record.vector is None:
-                # It lost its vector since it was read: another worker was faster.
+                # It was given another or lost it since it was read: another worker was faster.
                 attempt.again = True
                 continue
             if not record.thumbnail_key:
@@ -222,7 +234,14 @@ class Ingest:
         assert before
         if before.state != "ready":
             return before
-        return replace(before, vector=self._index.vector(attempt.id))
+        vector = self._index.vector(attempt.id)
+        with suppress(InvalidRequest):
+            # The vector is read after the record, and must go with its response still: between
+            # the two a change of calibration may have placed the image anew.
+            if vector is not None:
+                vector = stored_vector(vector, len(vector), before.response)
+                return replace(before, vector=vector)
+        return before
 
     def _store(
         self, writes: Sequence[tuple[Attempt, Write]], started: float

@@ -15,7 +15,7 @@ from chalicelib.decoding import DecoderPool
 from chalicelib.errors import IntellisenseError, OutOfTime
 from chalicelib.gate import Gate
 from chalicelib.storage import Bucket, Fetched, Oversized
-from chalicelib.verdicts import Attempt, ModelIdentity, known_etag, oversized
+from chalicelib.verdicts import Attempt, Calibrated, known_etag, made_with, oversized
 
 if TYPE_CHECKING:
     from chalicelib.clip.pixels import PixelSpec
@@ -29,7 +29,7 @@ GRACE_S = 1.0
 """What those that heed the deadline may take to say so; who takes longer is left behind."""
 
 
-class PixelSource(ModelIdentity, Protocol):
+class PixelSource(Calibrated, Protocol):
     """How the model wants its pictures."""
 
     @property
@@ -50,11 +50,14 @@ class Reader:
         max_bytes: int,
         pixel_budget: int,
         byte_budget: int,
+        text_model: str = "",
     ) -> None:
+        """`text_model`: what the decoders read the text in pictures with; "": it is not read."""
         self._bucket = bucket
         self._encoder = encoder
         self._decoders = decoders
         self._max_bytes = max_bytes
+        self._text_model = text_model
         self._pixels = Gate(pixel_budget)
         self._bytes = Gate(byte_budget)
 
@@ -97,7 +100,7 @@ class Reader:
         started = time.perf_counter()
         attempt.look = self._bucket.look(
             attempt.key,
-            known_etag=known_etag(attempt.record, self._encoder.fingerprint),
+            known_etag=known_etag(attempt.record, made_with(self._encoder, self._text_model)),
             max_bytes=self._max_bytes,
             before_read=lambda size: room.enter_context(self._bytes(size)),
         )
@@ -112,7 +115,9 @@ class Reader:
             fetched.data,
             spec,
             exact=exact,
+            read_text=bool(self._text_model),
             gate=self._pixels,
             until=math.inf if deadline is None else deadline,
         )
+        attempt.text_model = self._text_model
         attempt.took("decode", (started, time.perf_counter()))

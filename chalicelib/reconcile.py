@@ -26,7 +26,7 @@ from chalicelib.sharding import WHOLE, Shard
 from chalicelib.spool import Spool
 from chalicelib.storage import Bucket
 from chalicelib.sweeping import sweep_thumbnails
-from chalicelib.verdicts import Outcome
+from chalicelib.verdicts import MadeWith, Outcome
 
 logger = Logger(service=SERVICE, child=True)
 
@@ -99,12 +99,12 @@ def reconcile(
     thumbnails: Bucket,
     index: Index,
     ingest: Ingest,
-    fingerprint: str,
+    now: MadeWith,
     task: Task | None = None,
     batch: int = 16,
     progress: Callable[[Report], None] | None = None,
 ) -> Report:
-    """Make the index say what the bucket says, for the model with `fingerprint`.
+    """Make the index say what the bucket says, in records made with `now`.
 
     `progress` is called now and then, and after each `batch`. Keys that fail are counted under
     "failed" and logged; another run tries them again. Raises `Transient` when so many fail in a
@@ -113,7 +113,7 @@ def reconcile(
     task, started = task or Task(), time.monotonic()
     run = _Run(progress or (lambda _: None))
     scope = Scope(bucket.name, task.shard, task.prefix)
-    said = remembered(index, scope, fingerprint)
+    said = remembered(index, scope, now)
     with closing(Spool()) as keys:
         run.compare(keys, said, index, scope, task.listing or _live(bucket, task.prefix))
         if not task.dry_run:
@@ -122,7 +122,7 @@ def reconcile(
     if not task.dry_run and task.shard.number == 0 and not task.prefix:
         run.enter("clearing")
         report.purged = index.purge(datetime.now(timezone.utc) - TOMBSTONES_KEPT)
-        report.orphans = sweep_thumbnails(thumbnails, index, said, fingerprint)
+        report.orphans = sweep_thumbnails(thumbnails, index, said, now.model)
     report.seconds = round(time.monotonic() - started, 3)
     run.enter("done")
     facts = {name: value for name, value in asdict(report).items() if name != "failures"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from chalicelib.decoding import DECODER_VERSION, Prepared
 from chalicelib.errors import IntellisenseError, TooLarge
-from chalicelib.index.base import Versioned
+from chalicelib.index.base import Summary, Versioned
 from chalicelib.records import ImageRecord, collection_of
 from chalicelib.storage import Archived, Fetched, Look, Missing, ObjectInfo, Oversized
 from chalicelib.tracing import Link, Span, upload_link
@@ -16,6 +16,8 @@ from chalicelib.tracing import Link, Span, upload_link
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from chalicelib.clip.calibration import Calibration
 
 MOST_OF_A_REASON = 300
 """Characters of what an index says when it refuses a record."""
@@ -32,13 +34,55 @@ class ModelIdentity(Protocol):
     def form(self) -> str: ...
 
 
+class Calibrated(ModelIdentity, Protocol):
+    """The same, with what its vectors are measured by."""
+
+    @property
+    def calibration(self) -> Calibration | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MadeWith:
+    """What records are made with: the model's fingerprint, its calibration's version ("" without
+    one) and what reads the text in pictures ("" where nothing does)."""
+
+    model: str
+    calibration: str = ""
+    text_model: str = ""
+
+
+def made_with(encoder: Calibrated, text_model: str = "") -> MadeWith:
+    calibration = encoder.calibration
+    return MadeWith(encoder.fingerprint, calibration.version if calibration else "", text_model)
+
+
+Stale = Literal["other model", "retry", "calibration", "text"]
+
+
+def stale(said: ImageRecord | Summary, now: MadeWith) -> Stale | None:
+    """Why a record should be made again though its object is what it was; None: it should not.
+
+    Where no text is read now, what was read before is as good as ever.
+    """
+    if said.model != now.model:
+        return "other model"
+    if said.state == "rejected" and said.decoder_version != DECODER_VERSION:
+        return "retry"
+    if said.state != "ready":
+        return None
+    if said.calibration != now.calibration:
+        return "calibration"
+    return None if now.text_model in ("", said.text_model) else "text"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one key ended; `error` is there when `result` is "failed" or "rejected".
 
     `timings_ms` gives milliseconds by stage: fetch, decode, thumbnail, embed, write; of the last
     two, which are a whole batch's, the image's share. `spans` gives when each stage began and
-    ended; `trace` is the place that the upload has in its trace.
+    ended; `trace` is the place that the upload has in its trace; `characters` counts those that
+    were read in the picture now.
     """
 
     key: str
@@ -48,6 +92,7 @@ class Outcome:
     timings_ms: dict[str, float] = field(default_factory=dict, compare=False)
     spans: dict[str, Span] = field(default_factory=dict, compare=False)
     trace: Link | None = field(default=None, compare=False)
+    characters: int = field(default=0, compare=False)
 
     @property
     def reason_code(self) -> str:
@@ -65,6 +110,11 @@ class Attempt:
     look: Look | None = None
     prepared: Prepared | None = None
     vector: NDArray[np.float32] | None = None
+    """As the index keeps it."""
+    response: float = 0.0
+    calibration: str = ""
+    text_model: str = ""
+    """What was asked to read the text in the picture; "" where nothing was."""
     sha256: str = ""
     error: IntellisenseError | None = None
     thumbnail_key: str = ""
@@ -82,7 +132,16 @@ class Attempt:
     def end(self, result: Result, error: IntellisenseError | None) -> None:
         info = getattr(self.look, "info", None)
         trace = upload_link(info.trace, info.uploaded_at.timestamp()) if info else None
-        self.outcome = Outcome(self.key, result, error, self.id, self.timings_ms, self.spans, trace)
+        self.outcome = Outcome(
+            self.key,
+            result,
+            error,
+            self.id,
+            self.timings_ms,
+            self.spans,
+            trace,
+            len(self.prepared.text) if self.prepared else 0,
+        )
 
     @property
     def ended(self) -> bool:
@@ -94,14 +153,11 @@ class Attempt:
         return self.seen.record if self.seen else None
 
 
-def known_etag(record: ImageRecord | None, fingerprint: str) -> str:
+def known_etag(record: ImageRecord | None, now: MadeWith) -> str:
     """The etag for a conditional GET; "" where the record must be made again anyway."""
-    if record is None or record.model != fingerprint:
+    if record is None or record.state not in ("ready", "rejected") or stale(record, now):
         return ""
-    current = record.state == "ready" or (
-        record.state == "rejected" and record.decoder_version == DECODER_VERSION
-    )
-    return record.etag if current else ""
+    return record.etag
 
 
 def oversized(info: ObjectInfo, max_bytes: int) -> TooLarge:
@@ -130,8 +186,16 @@ def next_record(
     if attempt.error is not None:
         return replace(record, reason=attempt.error.message)
     assert attempt.vector is not None
+    text, text_model = _text(attempt)
     return replace(
-        record, state="ready", vector=attempt.vector, thumbnail_key=attempt.thumbnail_key
+        record,
+        state="ready",
+        vector=attempt.vector,
+        response=attempt.response,
+        calibration=attempt.calibration,
+        thumbnail_key=attempt.thumbnail_key,
+        text=text,
+        text_model=text_model,
     )
 
 
@@ -220,3 +284,14 @@ def _facts(prepared: Prepared | None) -> dict[str, Any]:
     if prepared is None:
         return {}
     return {name: getattr(prepared, name) for name in _FACTS}
+
+
+def _text(attempt: Attempt) -> tuple[str, str]:
+    """The text in the picture, and what read it. Where nothing does so now, but something did
+    before in this very file, that stays."""
+    before = attempt.record
+    if attempt.text_model and attempt.prepared:
+        return attempt.prepared.text, attempt.text_model
+    if before and before.state == "ready" and before.sha256 == attempt.sha256:
+        return before.text, before.text_model
+    return "", ""

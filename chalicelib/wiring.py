@@ -25,9 +25,11 @@ from chalicelib.index import naming
 from chalicelib.index.base import Index, Shelf
 from chalicelib.ingest import Ingest
 from chalicelib.library import Library
+from chalicelib.ocr import text_model
 from chalicelib.queue import Queue, SqsQueue
 from chalicelib.search import Search
 from chalicelib.storage import S3Bucket
+from chalicelib.thresholds import Thresholds
 from chalicelib.tracing import Tracer
 from chalicelib.uploads import Uploads
 
@@ -50,6 +52,7 @@ class Services:
     decoders: DecoderPool
     ingest: Ingest
     search: Search
+    thresholds: Thresholds
     library: Library
     uploads: Uploads
     callers: Callers
@@ -94,6 +97,7 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         max_bytes=settings.max_bytes,
         pixel_budget=settings.pixel_budget,
         byte_budget=settings.byte_budget,
+        text_model=text_model_of(settings),
     )
     queue = _queue(settings.queue_url, sqs)
     parts: dict[str, Callable[[], object]] = {"bucket": bucket.check, "index": index.counts}
@@ -112,6 +116,7 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         search=Search(
             index=index, encoder=clip, decoders=decoders, log_queries=settings.log_queries
         ),
+        thresholds=Thresholds(index, clip),
         library=Library(bucket=bucket, index=index, ingest=ingest),
         uploads=Uploads(
             bucket=bucket, max_bytes=settings.max_bytes, seconds=settings.presign_seconds
@@ -167,6 +172,11 @@ def clip_of(settings: Settings) -> Clip | NamedModel:
     threads = settings.model_threads or None
     exact = {"auto": None, "true": True, "false": False}[settings.exact]
     return load_clip(settings.model_folder, threads=threads, device=settings.device, exact=exact)
+
+
+def text_model_of(settings: Settings) -> str:
+    """What the text in pictures is read with; "" where it is not, or nothing is embedded here."""
+    return text_model(settings.ocr_folder) if settings.ocr and settings.model_folder else ""
 
 
 def index_of(settings: Settings, clip: Clip | NamedModel) -> Index:

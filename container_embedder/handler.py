@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import partial
 from itertools import zip_longest
 from typing import Any, Protocol
 
@@ -26,6 +25,7 @@ from chalicelib.events import ObjectChange, object_changes
 from chalicelib.ingest import log_outcome
 from chalicelib.log import SERVICE
 from chalicelib.records import image_id
+from chalicelib.thresholds import Thresholds
 from chalicelib.tracing import Tracer
 from chalicelib.verdicts import Outcome
 from container_embedder import measures, traces
@@ -65,6 +65,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     with deadline.until(deadline.of(context)), measures.invocation(len(event["Records"])):
         ingest: Looks
         model = ""
+        thresholds: Thresholds | None = None
         try:
             services = wiring.services()
         except IntellisenseError as error:
@@ -74,17 +75,27 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         else:
             settings, ingest = services.settings, services.ingest
             letters, model = services.dead_letters, services.clip.fingerprint
+            thresholds = services.thresholds
         measures.under(settings.metrics)
         tracer = Tracer(on=settings.traces)
-        return process(
+        ended: list[Outcome] = []
+
+        def note(outcomes: Mapping[str, Outcome], headers: Mapping[str, str]) -> None:
+            ended.extend(outcomes.values())
+            traces.note_images(tracer, outcomes, headers, model)
+
+        answer = process(
             event,
             ingest,
             settings.bucket,
             begin_until,
             letters=letters,
             max_receives=settings.max_receives,
-            note=partial(traces.note_images, tracer, model=model),
+            note=note,
         )
+        if thresholds:
+            thresholds.refresh(sum(outcome.result == "indexed" for outcome in ended))
+        return answer
 
 
 class _Unable:

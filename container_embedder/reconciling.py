@@ -56,17 +56,25 @@ def run(
     progress: Callable[[Report], None] | None = None,
     task: Task | None = None,
 ) -> Report:
-    """Reconcile with these services."""
-    return reconcile(
+    """Reconcile with these services, and measure the library's thresholds anew.
+
+    Of a sharded run the first shard measures, and any that changed something. A run that was
+    killed in between is made good by the next, which measures whatever there is left to do.
+    """
+    task = task or Task()
+    report = reconcile(
         bucket=services.bucket,
         thumbnails=services.thumbnails,
         index=services.index,
         ingest=services.ingest,
-        fingerprint=services.clip.fingerprint,
+        now=services.ingest.made_with,
         task=task,
         batch=BATCH[services.clip.device],
         progress=progress,
     )
+    if not task.dry_run and (report.done or task.shard.number == 0):
+        services.thresholds.refresh(anyway=True)
+    return report
 
 
 def command(options: argparse.Namespace, settings: Settings) -> int:

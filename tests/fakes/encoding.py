@@ -1,6 +1,7 @@
 """Decoder and encoder without children or weights: an image is any bytes, its vector their hash.
 
-Bytes that start with `BROKEN` are no image; `POISON` decodes but chokes the model.
+Bytes that start with `BROKEN` are no image; `POISON` decodes but chokes the model; what follows
+`SAYS` is the text in the picture.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class FakeDecoders:
         *,
         exact: bool = True,
         thumbnail: bool = True,
+        read_text: bool = False,
         gate: Gate | None = None,
         until: float = math.inf,
     ) -> Prepared:
@@ -50,7 +52,26 @@ class FakeDecoders:
             perceptual_hash=digest[:8].hex(),
             thumbnail=b"small " + data,
             pixels=pixels,
+            text=data.partition(b"SAYS ")[2].decode() if read_text else "",
         )
+
+
+class FakeCalibration:
+    """Sees vectors as they are, and divides them by `response`; its null queries are hashes."""
+
+    def __init__(self, version: str = "calibration1", response: float = 0.5) -> None:
+        self.version = version
+        self.response = response
+        self.null_texts = FakeEncoder().embed_texts([f"nothing {n}" for n in range(20)])
+        self.alike = 0.5
+
+    def stored(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return rows / self.response, np.full(len(rows), self.response, np.float32)
+
+    def of_texts(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return rows
+
+    of_images = of_texts
 
 
 class FakeEncoder:
@@ -58,6 +79,7 @@ class FakeEncoder:
     form = "fp32"
     exact = True
     dim = DIM
+    calibration: FakeCalibration | None = None
     pixel_spec = PixelSpec(
         mode="shortest", size=2, crop=2, interpolation="bicubic", mean=(0, 0, 0), std=(1, 1, 1)
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from chalicelib.index.base import Index
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.ingest import Ingest
@@ -59,6 +61,8 @@ class FakeLibrary:
                 wrong.append(f"{listed.key} has an old record")
             elif record.state != self._state(listed.key) and "refused" not in record.reason:
                 wrong.append(f"{listed.key} is {record.state}, not {self._state(listed.key)}")
+            elif record.state == "ready" and not self._is_placed(record):
+                wrong.append(f"{listed.key} is not where the calibration has it")
         live = [r.key for r in records.values() if r.state != "deleted"]
         there = {listed.key for listed in self.bucket.list()}
         gone = [key for key in live if key not in there]
@@ -68,6 +72,18 @@ class FakeLibrary:
         wrong += [f"thumbnail {key} belongs to no record" for key in sorted(kept - named)]
         wrong += [f"thumbnail {key} is named but not there" for key in sorted(named - kept)]
         return wrong
+
+    def _is_placed(self, record: ImageRecord) -> bool:
+        calibration, vector = self.encoder.calibration, self.index.vector(record.id)
+        assert vector is not None
+        if calibration is None:
+            return record.calibration == "" and abs(np.linalg.norm(vector) - 1) < 1e-3
+        length = 1 / calibration.response
+        return (
+            record.calibration == calibration.version
+            and record.response == calibration.response
+            and abs(np.linalg.norm(vector) / length - 1) < 1e-3
+        )
 
     def _state(self, key: str) -> str:
         """What the record of an object that is there should say."""

@@ -23,9 +23,9 @@ from chalicelib.index.base import Index, Write, WriteResult
 from chalicelib.ingest import Ingest
 from chalicelib.reconcile import TOMBSTONES_KEPT, Report, reconcile
 from chalicelib.records import image_id
-from chalicelib.verdicts import Attempt, Outcome
+from chalicelib.verdicts import Attempt, Outcome, made_with
 from tests.fakes.bucket import Marker, MemoryBucket
-from tests.fakes.encoding import FakeEncoder
+from tests.fakes.encoding import FakeCalibration, FakeEncoder
 from tests.fakes.library import FakeLibrary
 
 KEYS = ("a.png", "with space + 100%/ü.png", "folder/", "../up.png")
@@ -112,6 +112,8 @@ class Worker:
     """`messages` are in its hands until it is done with them; a reconcile has none."""
 
     keys: list[str]
+    encoder: FakeEncoder
+    """That of its version of the product, with a calibration."""
     messages: list[str] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     step: int = 0
@@ -135,7 +137,7 @@ changes = st.sampled_from(
 )
 accidents = st.sampled_from(["double", "die", "die in mid-write", "S3 does not answer"])
 repairs = st.sampled_from(
-    ["compare now, repair later", "all at once", "purge", "purge", "days pass"]
+    ["compare now, repair later", "all at once", "purge", "purge", "days pass", "recalibrate"]
 )
 
 
@@ -148,6 +150,8 @@ class OrderMachine(RuleBasedStateMachine):
     steps = STEPS
     only = ""
     """The one key of all histories, where it is given: what is rare is then less so."""
+    recalibrates = True
+    """Whether calibrations change, in some of them."""
     histories = 0
     """How many have been played to their end."""
     clean = True
@@ -165,15 +169,19 @@ class OrderMachine(RuleBasedStateMachine):
             thumbnails=FusedBucket("thumbnails", self.fuse),
             max_bytes=20,
         )
+        self.library.encoder.calibration = FakeCalibration("1", response=0.5)
         self.now = datetime.now(timezone.utc)
         self.queue: list[str] = []
         self.workers: list[Worker] = []
+        self.recalibrated = False
+        """Whether records of an older calibration may be left, until reconcile places them."""
         self.orphaned = False
         """Whether a worker died in mid-write, or S3 did not answer then: thumbnails of nothing may
         be left, until reconcile sweeps them."""
 
-    def ingest(self) -> Ingest:
-        return self.library.ingest(clock=lambda: self.now)
+    def ingest(self, encoder: FakeEncoder | None = None) -> Ingest:
+        encoder = encoder or self.library.encoder
+        return self.library.ingest(clock=lambda: self.now, encoder=encoder)
 
     def notify(self, key: str, name: str, shape: str) -> None:
         self.queue.append(message(key, name, shape))
@@ -217,7 +225,7 @@ class OrderMachine(RuleBasedStateMachine):
             for n in range(min(most, len(self.queue)))
         ]
         found = dict.fromkeys(change.key for body in taken for change in object_changes(body))
-        worker = Worker(list(found), taken)
+        worker = Worker(list(found), self.library.encoder, taken)
         self.workers.append(worker)
         for _ in range(steps):
             self.take_step(worker)
@@ -257,7 +265,7 @@ class OrderMachine(RuleBasedStateMachine):
 
     def take_step(self, worker: Worker, *, down: bool = False) -> None:
         """`down`: S3 does not answer meanwhile."""
-        ingest = self.ingest()
+        ingest = self.ingest(worker.encoder)
         if not worker.attempts:
             worker.attempts = [Attempt(key, image_id("photos", key)) for key in worker.keys]
         name = self.steps[worker.step]
@@ -302,6 +310,8 @@ class OrderMachine(RuleBasedStateMachine):
     def repair(self, what: str) -> None:
         if what == "days pass":
             return self.let_days_pass()
+        if what == "recalibrate":
+            return self.recalibrate() if self.recalibrates else None
         self.refresh()
         if what == "purge":
             self.library.index.purge(self.now - TOMBSTONES_KEPT)
@@ -310,7 +320,7 @@ class OrderMachine(RuleBasedStateMachine):
             noted = Noted()
             self.reconcile(noted)
             if noted.keys:
-                self.workers.append(Worker(noted.keys))
+                self.workers.append(Worker(noted.keys, self.library.encoder))
         else:
             self.reconcile(self.ingest())
         return None
@@ -322,8 +332,16 @@ class OrderMachine(RuleBasedStateMachine):
             thumbnails=self.library.thumbnails,
             index=self.library.index,
             ingest=ingest,  # type: ignore[arg-type]
-            fingerprint=FakeEncoder().fingerprint,
+            now=made_with(self.library.encoder),
         )
+
+    def recalibrate(self) -> None:
+        """Workers that live go on with what they have, and may write last."""
+        assert self.library.encoder.calibration
+        version = int(self.library.encoder.calibration.version) + 1
+        self.library.encoder = FakeEncoder()
+        self.library.encoder.calibration = FakeCalibration(str(version), response=0.5**version)
+        self.recalibrated = True
 
     def let_days_pass(self) -> None:
         """No worker lives so long. Tombstones and thumbnails of nothing are old enough to go."""
@@ -361,6 +379,9 @@ class OrderMachine(RuleBasedStateMachine):
 
     def compare(self) -> None:
         self.refresh()
+        if self.recalibrated:
+            self.reconcile(self.ingest())
+            self.refresh()
         orphans = [w for w in self.library.differences() if "belongs to no record" in w]
         if self.orphaned:
             self.library.thumbnails.age(2)  # type: ignore[attr-defined]

@@ -109,6 +109,7 @@ def test_the_embedder_works_until_two_seconds_before_its_end(
         settings = Settings(bucket="photos", thumbnails_bucket="small")
         dead_letters = None
         clip = SimpleNamespace(fingerprint="0123456789ab")
+        thresholds = SimpleNamespace(refresh=lambda _: False)
 
     monkeypatch.setattr(wiring, "services", Services)
     handler({"Records": []}, Context(60))

@@ -24,6 +24,7 @@ from chalicelib.index.base import Write
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.records import ImageRecord, State, image_id
 from chalicelib.sharding import Shard
+from chalicelib.verdicts import MadeWith
 
 NOW = datetime(2024, 5, 17, tzinfo=timezone.utc)
 BUCKET = "photos"
@@ -58,7 +59,7 @@ def compared(
     index, tally = MemoryIndex(dim=8), Tally()
     index.write([Write(one, None) for one in records])
     scope = Scope(BUCKET, shard, prefix)
-    said = remembered(index, scope, "m")
+    said = remembered(index, scope, MadeWith("m"))
     listed = (Listed(*pair) for pair in listing)
     found = list(differences(listed, said, index, scope, tally, as_of=as_of))
     assert sum(tally.causes.values()) == len(found) == len({key for key, _ in found})
@@ -122,7 +123,7 @@ def test_a_record_that_goes_meanwhile_is_not_told() -> None:
     index, tally = MemoryIndex(dim=8), Tally()
     index.write([Write(record(key), None) for key in ("gone", "going")])
     scope = Scope(BUCKET)
-    said = remembered(index, scope, "m")
+    said = remembered(index, scope, MadeWith("m"))
 
     def listing() -> Iterable[Listed]:
         held = index.read([image_id(BUCKET, "going")])

@@ -60,6 +60,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.embedding",
         "chalicelib.ingest",
         "chalicelib.search",
+        "chalicelib.thresholds",
         "chalicelib.library",
         "chalicelib.reconcile",
         "chalicelib.differences",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.reconcile import reconcile
+from chalicelib.verdicts import made_with
 from tests.fakes.bucket import MemoryBucket
 from tests.fakes.library import FakeLibrary
 
@@ -29,7 +30,7 @@ def repaired(library: FakeLibrary) -> dict[str, int]:
         thumbnails=library.thumbnails,
         index=library.index,
         ingest=library.ingest(),
-        fingerprint=library.encoder.fingerprint,
+        now=made_with(library.encoder),
     ).results
 
 

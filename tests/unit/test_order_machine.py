@@ -171,7 +171,11 @@ def no_tombstones(attempt: Attempt, **more: Any) -> Any:
 MUTANTS: dict[str, tuple[type[MemoryIndex], dict[str, Any], list[tuple[Any, str, Any]]]] = {
     "an index that ignores what a write expects": (Unconditional, {}, []),
     "an index that keeps no tombstones of the unknown": (Forgetful, {}, []),
-    "an index that does not write what is there already": (Frugal, {"only": "a.png"}, []),
+    "an index that does not write what is there already": (
+        Frugal,
+        {"only": "a.png", "recalibrates": False},
+        [],
+    ),
     "an ingest that writes no tombstones": (
         MemoryIndex,
         {},

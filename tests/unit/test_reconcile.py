@@ -23,6 +23,7 @@ from chalicelib.errors import Transient
 from chalicelib.index.base import Write
 from chalicelib.reconcile import FAILURES_SHOWN, Listing, Report, Task, reconcile
 from chalicelib.sharding import Shard
+from chalicelib.verdicts import made_with
 from tests.fakes.encoding import FakeDecoders, FakeEncoder
 from tests.fakes.library import FakeLibrary
 
@@ -40,7 +41,7 @@ def run(library: FakeLibrary, **changes: object) -> Report:
         thumbnails=library.thumbnails,
         index=library.index,
         ingest=library.ingest(encoder=encoder),
-        fingerprint=encoder.fingerprint,
+        now=made_with(encoder),
         batch=3,
         **changes,  # type: ignore[arg-type]
     )
@@ -142,7 +143,7 @@ def test_a_batch_is_decoded_while_the_one_before_it_is_embedded(library: FakeLib
         thumbnails=library.thumbnails,
         index=library.index,
         ingest=library.ingest(encoder=encoder, decoders=decoders),
-        fingerprint=encoder.fingerprint,
+        now=made_with(encoder),
         batch=3,
     )
     assert report.results == {"indexed": 9}

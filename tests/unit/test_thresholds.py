@@ -1,0 +1,325 @@
+"""A library's thresholds: measured where it has grown, looked up where it is searched."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chalicelib import deadline, thresholds
+from chalicelib.errors import IndexUnavailable
+from chalicelib.index.base import Write
+from chalicelib.index.memory import MemoryIndex
+from chalicelib.relevance import MARGIN, NULL_PERCENTILE
+from chalicelib.thresholds import (
+    CLAIM,
+    CLAIMED_S,
+    LOOK_EVERY_S,
+    NOTE,
+    REMEMBERED_S,
+    SECONDS_TO_MEASURE,
+    UNMEASURED,
+    Measured,
+    Thresholds,
+)
+from tests.fakes.encoding import DIM, FakeCalibration, FakeEncoder
+from tests.unit.logs import captured
+from tests.unit.test_search import record
+
+
+class Counting(MemoryIndex):
+    """Says how often it was asked, and does not answer while `down`."""
+
+    def __init__(self) -> None:
+        super().__init__(dim=DIM)
+        self.measured = self.counted = self.noted = 0
+        self.down = False
+
+    def fill(self, first: int, last: int) -> None:
+        self.write([Write(record(number), None) for number in range(first, last)])
+
+    def empty(self, first: int, last: int) -> None:
+        for held in self.read([record(number).id for number in range(first, last)]).values():
+            gone = replace(held.record, state="deleted", vector=None)
+            assert self.write([Write(gone, held.version)]) == ["written"]
+
+    def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
+        self.measured += 1
+        return super().best_scores(queries)
+
+    def counts(self, *arguments: Any) -> dict[Any, int]:
+        self.counted += 1
+        if self.down:
+            raise IndexUnavailable("The index does not answer.")
+        return super().counts(*arguments)
+
+    def note(self, name: str) -> str | None:
+        self.noted += 1
+        if self.down:
+            raise IndexUnavailable("The index does not answer.")
+        return super().note(name)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def index() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def encoder() -> FakeEncoder:
+    made = FakeEncoder()
+    made.calibration = FakeCalibration()
+    return made
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def library(index: Counting, encoder: FakeEncoder, clock: Clock) -> Thresholds:
+    return Thresholds(index, encoder, clock=clock)
+
+
+def kept(index: Counting) -> Measured:
+    found = Measured.from_json(index.note(NOTE))
+    assert found is not None
+    return found
+
+
+# --- what is measured ---------------------------------------------------------------------------
+
+
+def test_a_threshold_is_so_much_above_what_nothing_finds(
+    index: Counting, encoder: FakeEncoder, library: Thresholds
+) -> None:
+    index.fill(0, 50)
+    assert library.refresh()
+    calibration = encoder.calibration
+    assert calibration
+    vectors = np.stack([record(number).vector for number in range(50)])  # type: ignore[arg-type]
+    best = (calibration.null_texts @ vectors.T).max(axis=1)
+    wanted = np.percentile(best, NULL_PERCENTILE) + MARGIN
+    assert kept(index).texts == kept(index).images == pytest.approx(wanted, abs=1e-4)
+    assert (kept(index).calibration, kept(index).ready) == (calibration.version, 50)
+    assert abs((datetime.now(timezone.utc) - kept(index).at).total_seconds()) < 600
+
+
+def test_a_note_is_read_as_it_was_written_and_anything_else_is_none() -> None:
+    at = datetime(2024, 5, 17, 12, 0, tzinfo=timezone.utc)
+    one = Measured(0.81, 0.92, "calibration1", 1234, at)
+    assert Measured.from_json(one.to_json()) == one
+    whole = json.loads(one.to_json())
+    broken = [{k: v for k, v in whole.items() if k != name} for name in whole]
+    broken += [whole | {"texts": math.nan}, whole | {"at": "yesterday"}, whole | {"ready": None}]
+    for text in (None, "", "{", "[]", "7", '"texts"', *map(json.dumps, broken)):
+        assert Measured.from_json(text) is None
+
+
+@pytest.mark.parametrize(
+    ("ready", "fits"), [(49, False), (50, False), (51, True), (199, True), (200, False)]
+)
+def test_a_measure_fits_until_the_library_has_doubled_or_halved(ready: int, fits: bool) -> None:
+    one = Measured(0.8, 0.9, "c", 100, datetime.now(timezone.utc))
+    assert one.fits("c", ready) is fits
+    assert not one.fits("d", ready)
+
+
+# --- when it is measured ------------------------------------------------------------------------
+
+
+def test_nothing_is_measured_without_a_calibration_or_images(
+    index: Counting, encoder: FakeEncoder, library: Thresholds
+) -> None:
+    assert not library.refresh(anyway=True)
+    encoder.calibration = None
+    index.fill(0, 5)
+    assert not library.refresh(anyway=True)
+    assert library.current() is None
+    assert index.measured == 0
+
+
+def test_it_is_measured_again_when_the_library_has_doubled_or_halved(
+    index: Counting, library: Thresholds, clock: Clock
+) -> None:
+    index.fill(0, 10)
+    assert library.refresh()
+    for change, due in [
+        (lambda: index.fill(10, 19), False),
+        (lambda: index.fill(19, 20), True),
+        (lambda: index.empty(0, 9), False),
+        (lambda: index.empty(9, 10), True),
+    ]:
+        change()
+        clock.now += LOOK_EVERY_S
+        assert library.refresh() is due
+    assert kept(index).ready == 10
+
+
+def test_it_is_measured_again_by_another_calibration(
+    index: Counting, encoder: FakeEncoder, library: Thresholds, clock: Clock
+) -> None:
+    index.fill(0, 10)
+    assert library.refresh()
+    encoder.calibration = FakeCalibration("calibration2")
+    clock.now += LOOK_EVERY_S
+    assert library.refresh()
+    assert kept(index).calibration == "calibration2"
+
+
+def test_a_library_is_looked_at_once_a_minute_at_most(
+    index: Counting, library: Thresholds, clock: Clock
+) -> None:
+    index.fill(0, 100)
+    assert library.refresh(3)
+    looks = index.counted
+    index.fill(100, 300)
+    for _ in range(10):
+        clock.now += 1
+        assert not library.refresh(3)
+    assert index.counted == looks
+    clock.now += LOOK_EVERY_S
+    assert library.refresh(3)
+
+
+def test_a_small_library_that_this_process_doubles_need_not_wait(
+    index: Counting, library: Thresholds
+) -> None:
+    measured = []
+    for batch in range(16):
+        index.fill(10 * batch, 10 * batch + 10)
+        if library.refresh(10):
+            measured.append(kept(index).ready)
+    assert measured == [10, 20, 40, 80, 160]
+
+
+def test_a_run_of_reconcile_measures_in_any_case(index: Counting, library: Thresholds) -> None:
+    index.fill(0, 10)
+    assert library.refresh()
+    assert not library.refresh()
+    assert library.refresh(anyway=True)
+
+
+def test_of_many_functions_that_find_a_large_library_doubled_one_measures(
+    index: Counting, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thresholds, "SMALL", 5)
+    index.fill(0, 10)
+    index.keep_note(CLAIM, str(time.time() - 1))
+    assert not Thresholds(index, encoder).refresh()
+    for said in (str(time.time() - CLAIMED_S - 1), str(time.time() + 9e9), "no time", "nan"):
+        index.keep_note(CLAIM, said)
+        index.keep_note(NOTE, "")
+        assert Thresholds(index, encoder).refresh(), said
+        assert abs(time.time() - float(index.note(CLAIM) or 0)) < 600
+
+
+def test_who_has_no_time_left_does_not_begin(index: Counting, library: Thresholds) -> None:
+    index.fill(0, 10)
+    with deadline.until(time.monotonic() + SECONDS_TO_MEASURE - 1):
+        assert not library.refresh(10, anyway=True)
+    assert index.counted == 0
+    assert library.refresh()
+
+
+def test_what_fails_is_logged_and_tried_again_later(
+    index: Counting, library: Thresholds, clock: Clock
+) -> None:
+    index.fill(0, 10)
+    index.down = True
+    with captured() as lines:
+        assert not library.refresh(10)
+    assert [line["message"] for line in lines()] == ["the thresholds could not be measured"]
+    index.down = False
+    clock.now += LOOK_EVERY_S - 1
+    assert not library.refresh(10)
+    clock.now += 1
+    assert library.refresh(10)
+
+
+# --- by what is searched ------------------------------------------------------------------------
+
+
+def test_a_search_goes_by_the_note_and_remembers_it(
+    index: Counting, encoder: FakeEncoder, library: Thresholds, clock: Clock
+) -> None:
+    index.fill(0, 10)
+    assert library.refresh()
+    searching = Thresholds(index, encoder, clock=clock)
+    asked = index.noted
+    assert searching.current() == kept(index)
+    index.keep_note(NOTE, replace(kept(index), texts=0.5).to_json())
+    clock.now += REMEMBERED_S - 1
+    found = searching.current()
+    assert found is not None
+    assert found.texts != 0.5
+    clock.now += 1
+    found = searching.current()
+    assert found is not None
+    assert found.texts == 0.5
+    assert index.noted - asked <= 5
+
+
+def test_a_small_library_without_a_note_is_measured_once_and_nothing_is_written(
+    index: Counting, library: Thresholds, clock: Clock
+) -> None:
+    index.fill(0, 10)
+    for _ in range(3):
+        found = library.current()
+        assert found is not None
+        assert found.ready == 10
+        clock.now += REMEMBERED_S
+    assert index.measured == 1
+    assert index.note(NOTE) is None
+    index.fill(10, 30)
+    found = library.current()
+    assert found is not None
+    assert found.ready == 30
+
+
+def test_a_large_library_goes_by_an_old_note_or_a_usual_figure_and_says_so(
+    index: Counting, library: Thresholds, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thresholds, "SMALL", 5)
+    index.fill(0, 10)
+    with captured() as lines:
+        assert library.current() == UNMEASURED
+        old = Measured(0.7, 0.8, "older", 10, datetime(2024, 5, 17, tzinfo=timezone.utc))
+        index.keep_note(NOTE, old.to_json())
+        clock.now += REMEMBERED_S
+        assert library.current() == old
+    assert [line["message"] for line in lines()] == ["thresholds do not fit"] * 2
+    assert index.measured == 0
+
+
+def test_an_empty_library_has_the_usual_figure_and_nothing_to_say(library: Thresholds) -> None:
+    with captured() as lines:
+        assert library.current() == UNMEASURED
+    assert lines() == []
+
+
+def test_where_the_index_does_not_answer_the_last_known_holds(
+    index: Counting, library: Thresholds, clock: Clock
+) -> None:
+    index.fill(0, 10)
+    known = library.current()
+    index.down = True
+    clock.now += REMEMBERED_S
+    assert library.current() == known
+    assert Thresholds(index, FakeEncoder(), clock=clock).current() is None
