@@ -16,6 +16,7 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
+from chalicelib.clip import load_clip
 from chalicelib.config import MAX_BYTES
 from chalicelib.errors import IntellisenseError, Transient
 from local import samples
@@ -67,6 +68,11 @@ def _run(options: argparse.Namespace) -> int:
     sign_in = read_sign_in(options.sign_in.expanduser()) if options.sign_in else None
     cache = cache_folder()
     model = options.model or build_starter(cache / "models" / "starter", cache)
+    if load_clip(model).calibration is None:
+        note(
+            f"The model in {model} has no calibration, so whatever is asked, the closest are "
+            f"shown. To be told when nothing matches: python -m models calibrate {model}"
+        )
     if not options.no_samples and not sign_in:
         folders.insert(0, (samples.sample_photos(cache), samples.COLLECTION))
     port = options.port
@@ -79,6 +85,7 @@ def _run(options: argparse.Namespace) -> int:
         log_queries=not options.no_query_log,
         opensearch=_opensearch() if options.index == "opensearch" else "",
         sign_in=sign_in,
+        ocr=not options.no_ocr,
     )
     with _running(stack) as (url, own):
         api = ApiClient(url)
@@ -118,8 +125,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=20, help="answers with --once (20)")
     parser.add_argument("--json", action="store_true", help="with --once: print JSON")
     parser.add_argument(
+        "--closest", action="store_true", help="with --once: what is beyond the cut-off too"
+    )
+    parser.add_argument(
         "--no-query-log", action="store_true", help="do not write down what is searched for"
     )
+    parser.add_argument("--no-ocr", action="store_true", help="do not read the text in pictures")
     parser.add_argument("--no-samples", action="store_true", help="leave the sample photos out")
     parser.add_argument(
         "--sign-in", type=Path, metavar="FILE",
@@ -219,12 +230,15 @@ def _tell(report: Report) -> None:
 
 
 def _answer(api: ApiClient, options: argparse.Namespace) -> None:
-    answer = api.post("/search", {"text": options.once, "limit": options.limit})
+    body = {"text": options.once, "limit": options.limit}
+    answer = api.post("/search", body | ({"closest": True} if options.closest else {}))
     if options.json:
         print(json.dumps(answer, ensure_ascii=False))
         return
     for item in answer["items"]:
         print(f"{item['score']:7.3f}  {item['key']}")
+    if answer.get("matched") is False:
+        note("Nothing here matches." + (" --closest shows the closest." if answer["rest"] else ""))
 
 
 def _bar(title: str, total: int) -> Any:

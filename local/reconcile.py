@@ -42,6 +42,10 @@ def _parser() -> argparse.ArgumentParser:
         "--opensearch", metavar="URL", default="",
         help="where no stack runs: the index is there, not in --data",
     )  # fmt: skip
+    parser.add_argument(
+        "--no-ocr", action="store_true",
+        help="where no stack runs: do not read the text in pictures",
+    )  # fmt: skip
     reconciling.add_options(parser)
     return parser
 
@@ -62,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
 @contextmanager
 def _storage(options: argparse.Namespace) -> Iterator[Settings]:
     """Those of the stack that runs; where none does, its S3 server runs meanwhile."""
-    stack = Stack(options.data, Path(), opensearch=options.opensearch)
+    stack = Stack(options.data, Path(), opensearch=options.opensearch, ocr=not options.no_ocr)
     try:
         settings = stack.start_storage()
     except AlreadyRunning as running:

@@ -56,9 +56,11 @@ class Stack:
         log_queries: bool = True,
         opensearch: str = "",
         sign_in: SignIn | None = None,
+        ocr: bool = True,
     ) -> None:
         """`opensearch`: the address of one, in place of the embedded index. `sign_in`: whoever
-        asks must be signed in there; without it nobody need be."""
+        asks must be signed in there; without it nobody need be. `ocr`: read the text in pictures.
+        """
         self.data = DataFolder(data)
         self.url = ""
         self.s3_url = ""
@@ -71,6 +73,7 @@ class Stack:
         self._port = port
         self._decoders = decoders
         self._log_queries = log_queries
+        self._ocr = ocr
         self.opensearch = opensearch
         self.sign_in = sign_in
         self._server: Process | None = None
@@ -160,6 +163,7 @@ class Stack:
             opensearch_patience=10,
             model_folder=str(self._model.resolve()),
             decoders=self._decoders,
+            ocr=self._ocr,
             log_queries=self._log_queries,
             auth="cognito" if self.sign_in else "none",
             token_issuer=self.sign_in.issuer if self.sign_in else "",

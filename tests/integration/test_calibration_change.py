@@ -1,0 +1,116 @@
+"""A model is calibrated anew: every image is placed anew, by runs that are killed in between."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib import wiring
+from chalicelib.queries import SearchRequest
+from chalicelib.thresholds import NOTE, Measured
+from tests.integration.local_stack import environment, running
+from tests.integration.pictures import jpeg
+from tests.integration.processes import descendants, ended, eventually
+from tests.integration.untold import untold_photos
+from tests.unit import tiny_clip
+from tests.unit.tiny_calibration import calibrated
+
+COUNT = 90
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return tiny_clip.build(tmp_path / "model")
+
+
+@pytest.fixture
+def library(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[wiring.Services]:
+    """Over the S3 server of the one-machine stack, with objects that no event told of."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    with untold_photos(tmp_path / "data", model, COUNT) as services:
+        yield services
+
+
+def start(library: wiring.Services) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "container_embedder.batch_job", "reconcile"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(**library.settings.environment()),
+    )  # fmt: skip
+
+
+def finished(job: subprocess.Popen[str]) -> dict[str, Any]:
+    answer, said = job.communicate(timeout=240)
+    assert job.returncode == 0, said
+    report: dict[str, Any] = json.loads(answer)
+    return report
+
+
+def placed(library: wiring.Services) -> Counter[str]:
+    """How many images are searchable, by the version of the calibration they are placed by."""
+    return Counter(s.calibration for s in library.index.scan() if s.state == "ready")
+
+
+@pytest.mark.timeout(600)
+def test_a_run_that_is_killed_and_run_again_places_every_image_anew(
+    library: wiring.Services, model: Path
+) -> None:
+    versions = [calibrated(model)]
+    assert finished(start(library))["results"] == {"indexed": COUNT}
+    assert placed(library) == {versions[0]: COUNT}
+    versions.append(calibrated(model, 1))
+    job = start(library)
+    eventually(lambda: placed(library)[versions[1]])
+    children = descendants(job.pid)
+    job.kill()
+    job.communicate()
+    ended(children)
+    seen = placed(library)
+    assert (seen.total(), set(seen)) == (COUNT, set(versions))
+    left = placed(library)[versions[0]]
+    report = finished(start(library))
+    assert (report["causes"], report["results"]) == ({"calibration": left}, {"indexed": left})
+    assert placed(library) == {versions[1]: COUNT}
+    found = Measured.from_json(library.index.note(NOTE))
+    assert found is not None
+    assert (found.calibration, found.ready) == (versions[1], COUNT)
+    assert finished(start(library))["total"] == 0
+    with closing(wiring.build(library.settings)) as fresh:
+        page = fresh.search.search(SearchRequest(text="red", limit=5))
+        assert page.total
+
+
+@pytest.mark.timeout(600)
+def test_a_stack_on_one_machine_sees_at_its_start_that_its_model_was_calibrated(
+    model: Path, tmp_path: Path
+) -> None:
+    count = 12
+    with running(tmp_path / "data", model) as stack:
+        for number in range(count):
+            stack.put(f"a/{number}.jpg", jpeg(number))
+        eventually(lambda: len(stack.records()), lambda seen: seen == count)
+        eventually(stack.reports)
+        assert "has no calibration" in stack.said
+        assert {r.calibration for r in stack.records()} == {""}
+    version = calibrated(model)
+    with running(tmp_path / "data", model) as stack:
+        eventually(stack.reports, lambda reports: len(reports) == 2)
+        assert stack.reports()[-1]["causes"] == {"calibration": count}
+        assert {r.calibration for r in stack.records()} == {version}
+        assert "has no calibration" not in stack.said
+        measured = eventually(
+            lambda: [x for x in stack.log("worker") if x.get("message") == "thresholds"]
+        )
+        assert measured[-1]["ready"] == count
+        assert stack.differences() == {}
