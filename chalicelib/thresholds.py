@@ -22,7 +22,7 @@ from chalicelib import deadline
 from chalicelib.errors import IntellisenseError
 from chalicelib.index.base import Searched
 from chalicelib.log import SERVICE
-from chalicelib.relevance import MARGIN, NULL_PERCENTILE
+from chalicelib.relevance import threshold_above
 
 if TYPE_CHECKING:
     from chalicelib.clip.calibration import Calibration
@@ -100,12 +100,10 @@ def measure(index: Searched, calibration: Calibration, ready: int) -> Measured |
     That of texts stands above what `calibration`'s null queries find here. That of images is the
     same: what pictures of nothing find says nothing, since a model sees something in each.
     """
-    import numpy as np
-
-    bests = index.best_scores(calibration.null_texts)
-    if not len(bests) or not np.isfinite(bests).all():
+    texts = threshold_above(index.best_scores(calibration.null_texts).tolist())
+    if not math.isfinite(texts):
         return None
-    texts = round(float(np.percentile(bests, NULL_PERCENTILE)) + MARGIN, 4)
+    texts = round(texts, 4)
     now = datetime.now(timezone.utc)
     return Measured(texts, texts, calibration.version, ready, now)
 
