@@ -122,7 +122,7 @@ def known_images(query: dict[str, str]) -> dict[str, Any]:
 
 @app.answers("GET", "/images/{id}", "read")
 def get_image(id: str) -> dict[str, Any]:
-    return answers.image_json(library().get(id), addresses())
+    return answers.whole_image_json(library().get(id), addresses())
 
 
 @app.answers("DELETE", "/images/{id}", "upload", "admin")

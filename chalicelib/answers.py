@@ -10,6 +10,7 @@ from chalice.app import Request
 
 from chalicelib.auth import SCOPES, Caller
 from chalicelib.config import Settings
+from chalicelib.reasons import reasons
 from chalicelib.records import Hit, ImageRecord, Page
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ def file_url(base: str, image: str, key: str = "") -> str:
     return f"{base}/images/{quote(image)}/file" + (f"?{urlencode({'key': key})}" if key else "")
 
 
+def whole_image_json(record: ImageRecord, at: Addresses) -> dict[str, Any]:
+    """With all of the text in it."""
+    return {**image_json(record, at), "text": record.text}
+
+
 def image_json(record: ImageRecord, at: Addresses) -> dict[str, Any]:
     """One image as `docs/api.md` describes it; never its vector."""
     place = record.location
@@ -97,9 +103,11 @@ def thumbnail_url(record: ImageRecord, at: Addresses) -> str | None:
 def page_json(page: Page, at: Addresses) -> dict[str, Any]:
     """One page of a search as `docs/api.md` describes it."""
     answer: dict[str, Any] = {
-        "items": [_hit_json(hit, at) for hit in page.items],
+        "items": [_hit_json(hit, page.threshold, at) for hit in page.items],
         "next_cursor": page.next_cursor,
         "total": page.total,
+        "matched": page.matched,
+        "rest": page.rest,
         "timings_ms": page.timings_ms,
         "model": page.model,
     }
@@ -108,9 +116,16 @@ def page_json(page: Page, at: Addresses) -> dict[str, Any]:
     return answer
 
 
-def _hit_json(hit: Hit, at: Addresses) -> dict[str, Any]:
+def _hit_json(hit: Hit, threshold: float | None, at: Addresses) -> dict[str, Any]:
     behind = {} if hit.copies is None else {"copies": asdict(hit.copies)}
-    return {**image_json(hit.record, at), "score": hit.score, **behind}
+    said = reasons(hit, threshold)._asdict()
+    return {
+        **image_json(hit.record, at),
+        **said,
+        "score": hit.score,
+        "within": hit.within,
+        **behind,
+    }
 
 
 def place_json(place: Place | Uploaded, at: Addresses) -> dict[str, Any]:

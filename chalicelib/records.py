@@ -282,9 +282,9 @@ class Page:
     """One page of an answer.
 
     `total` counts the kept set (at most `MAX_RANKED`) or, for listings, all that match; `rest`
-    those that were ranked and not kept. `matched` says whether anything does, None where that
-    cannot be told. `facets` are of the kept set, where they were asked for. `timings_ms` gives
-    milliseconds by part.
+    those that were ranked and not kept. `matched` says whether anything does, `threshold` the
+    least ρ of a best answer; both are None where that cannot be told. `facets` are of the kept
+    set, where they were asked for. `timings_ms` gives milliseconds by part.
     """
 
     items: tuple[Hit, ...]
@@ -292,6 +292,7 @@ class Page:
     total: int | None
     matched: bool | None = None
     rest: int = 0
+    threshold: float | None = None
     facets: Facets | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)

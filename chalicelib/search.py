@@ -1,52 +1,36 @@
-"""Request → query vector → index → page."""
+"""Request → query vector and words → index → page."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 import math
-import threading
 import time
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from aws_lambda_powertools import Logger
 
 from chalicelib import cursors
-from chalicelib.errors import NotFound
-from chalicelib.index.base import Searched
+from chalicelib.algebra import Sum, sum_of
+from chalicelib.index.base import Place, RankedSet, Searched
 from chalicelib.log import SERVICE
-from chalicelib.queries import SearchRequest
-from chalicelib.records import MAX_RANKED, Hit, Page
-from chalicelib.uploads import decode_base64
+from chalicelib.meanings import Meanings, QueryEncoder, wording_of
+from chalicelib.queries import Part, SearchRequest
+from chalicelib.records import MAX_RANKED, Page
+from chalicelib.relevance import Cut, threshold_of
+from chalicelib.storage import Bucket
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from chalicelib.clip.pixels import PixelSpec
     from chalicelib.decoding import DecoderPool
+    from chalicelib.thresholds import Measured
 
 logger = Logger(service=SERVICE, child=True)
 
-_REMEMBERED_TEXTS = 1024
 
+class KnownThresholds(Protocol):
+    """The part of `Thresholds` that search needs."""
 
-class QueryEncoder(Protocol):
-    """The part of `Clip` that search needs."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def dim(self) -> int: ...
-    @property
-    def pixel_spec(self) -> PixelSpec: ...
-    @property
-    def exact(self) -> bool: ...
-    def embed_texts(self, texts: list[str], /) -> NDArray[np.float32]: ...
-    def embed_pixels(self, pixels: NDArray[np.uint8], /) -> NDArray[np.float32]: ...
+    def current(self) -> Measured | None: ...
 
 
 class Search:
@@ -58,47 +42,48 @@ class Search:
         index: Searched,
         encoder: QueryEncoder,
         decoders: DecoderPool,
+        bucket: Bucket,
+        thresholds: KnownThresholds,
+        max_bytes: int,
         log_queries: bool = True,
     ) -> None:
         self._index = index
         self._encoder = encoder
-        self._decoders = decoders
+        self._meanings = Meanings(
+            encoder=encoder, decoders=decoders, bucket=bucket, max_bytes=max_bytes
+        )
+        self._thresholds = thresholds
         self._log_queries = log_queries
-        self._texts: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
-        self._lock = threading.Lock()
 
     def over(self, index: Searched) -> Search:
-        """The same, of what is in `index`; texts are remembered for both."""
+        """The same, of what is in `index`; texts are remembered for both, and thresholds are those
+        of the whole."""
         other = copy.copy(self)
         other._index = index
         return other
 
     def search(self, request: SearchRequest, *, owner: str = "") -> Page:
-        """One page of the ranked set that `request` asks for.
+        """One page of what `request` asks for.
 
-        Raises `InvalidRequest` for a cursor of another search or an image that is not base64,
-        `NotFound` for an unknown id, `UnreadableImage` for a broken query image.
+        Raises `InvalidRequest` for a cursor of another search, parts that cancel each other out or
+        an image that is not base64, `NotFound` for an unknown id, `UnreadableImage` for a broken
+        query image.
         """
         started = time.perf_counter()
-        after = read_cursor(request, self._encoder.fingerprint)
-        vector = self._query_vector(request)
+        mark = self._mark(request)
+        place = read_cursor(request.cursor, mark)
+        asked = self._asked(request)
         embedded = time.perf_counter()
-        ranked = self._index.search(
-            vector,
-            request.filters,
-            limit=request.limit,
-            ranked=MAX_RANKED,
-            after=after,
-            leave_out=request.id,
-            facets=request.facets,
-            collapse=request.collapse,
-        )
+        threshold = place.threshold if place else self._threshold(asked)
+        ranked = self._ranked(request, asked, threshold, place.after if place else None)
         done = time.perf_counter()
-        last = ranked.hits[-1] if len(ranked.hits) == request.limit else None
         page = Page(
             items=tuple(ranked.hits),
-            next_cursor=write_cursor(request, self._encoder.fingerprint, last) if last else None,
+            next_cursor=write_cursor(ranked.next, threshold, mark) if ranked.next else None,
             total=ranked.total,
+            matched=ranked.matched,
+            rest=ranked.rest,
+            threshold=threshold,
             facets=ranked.facets,
             timings_ms={
                 "embed": round((embedded - started) * 1000, 2),
@@ -108,78 +93,118 @@ class Search:
             model=self.model(),
         )
         if self._log_queries:
-            self._log(request, page, owner)
+            _log(request, page, owner)
         return page
 
     def model(self) -> dict[str, Any]:
         encoder = self._encoder
         return {"name": encoder.name, "fingerprint": encoder.fingerprint, "dim": encoder.dim}
 
-    def _query_vector(self, request: SearchRequest) -> NDArray[np.float32]:
-        if request.text is not None:
-            return self._text_vector(request.text)
-        if request.image is not None:
-            data = decode_base64(request.image, field="image")
-            prepared = self._decoders.prepare(
-                data, self._encoder.pixel_spec, exact=self._encoder.exact, thumbnail=False
-            )
-            rows = self._encoder.embed_pixels(prepared.pixels[None])
-            return cast("NDArray[np.float32]", rows[0])
-        assert request.id is not None
-        vector = self._index.vector(request.id)
-        if vector is None:
-            raise NotFound("No searchable image has this id.", field="id")
-        return vector
+    def _asked(self, request: SearchRequest) -> Sum:
+        alone = request.parts is None
+        terms = self._meanings.terms(request.asked(), self._index, alone=alone)
+        return sum_of(terms, field="text" if alone else "parts")
 
-    def _text_vector(self, text: str) -> NDArray[np.float32]:
-        with self._lock:
-            if text in self._texts:
-                self._texts.move_to_end(text)
-                return self._texts[text]
-        vector = cast("NDArray[np.float32]", self._encoder.embed_texts([text])[0])
-        with self._lock:
-            self._texts[text] = vector
-            while len(self._texts) > _REMEMBERED_TEXTS:
-                self._texts.popitem(last=False)
-        return vector
+    def _threshold(self, asked: Sum) -> float | None:
+        """The least ρ of a best answer; None where the model has no calibration.
 
-    def _log(self, request: SearchRequest, page: Page, owner: str) -> None:
-        """The query log: what was asked, never a picture's content."""
-        logger.info(
-            "search",
-            words=request.text,
-            by="text" if request.text is not None else "image" if request.image else "id",
-            like=request.id,
-            filters=request.filters.model_dump(mode="json", exclude_none=True),
-            collapse=request.collapse,
+        What is subtracted takes of the ρ of what is wanted as much as it turns the query away from
+        it, and the threshold gives way as far."""
+        measured = self._thresholds.current()
+        if measured is None:
+            return None
+        by_kind = threshold_of(measured.texts, measured.images, asked.pictures, asked.length)
+        return asked.wanted * by_kind
+
+    def _ranked(
+        self, request: SearchRequest, asked: Sum, threshold: float | None, after: Place | None
+    ) -> RankedSet:
+        parts = request.asked()
+        return self._index.search(
+            asked.vector,
+            request.filters,
             limit=request.limit,
-            later_page=request.cursor is not None,
-            count=len(page.items),
-            total=page.total,
-            best=page.items[0].score if page.items else None,
-            timings_ms=page.timings_ms,
-            owner=owner,
+            ranked=MAX_RANKED,
+            after=after,
+            leave_out=next((part.id for part in parts if part.id and part.weight > 0), None),
+            facets=request.facets,
+            collapse=request.collapse,
+            wording=wording_of(parts),
+            cut=None if threshold is None else Cut(threshold, request.closest),
+            order=request.order,
         )
+
+    def _mark(self, request: SearchRequest) -> str:
+        """Stands for the search that a cursor belongs to."""
+        calibration = self._encoder.calibration
+        version = calibration.version if calibration else ""
+        asked = request.model_dump_json(exclude={"limit", "cursor", "facets"})
+        text = f"{self._encoder.fingerprint}\n{version}\n{asked}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _log(request: SearchRequest, page: Page, owner: str) -> None:
+    """The query log: what was asked, never a picture's content."""
+    parts = request.asked()
+    logger.info(
+        "search",
+        words=next((part.text for part in parts if part.text and part.weight > 0), None),
+        by="parts" if request.parts else _kind(parts[0]),
+        like=next((part.id for part in parts if part.id and part.weight > 0), None),
+        parts=[_said(part) for part in parts] if request.parts else None,
+        filters=request.filters.model_dump(mode="json", exclude_none=True),
+        collapse=request.collapse,
+        order=request.order,
+        closest=request.closest,
+        limit=request.limit,
+        later_page=request.cursor is not None,
+        count=len(page.items),
+        total=page.total,
+        matched=page.matched,
+        rest=page.rest,
+        threshold=page.threshold,
+        best=page.items[0].score if page.items else None,
+        best_meaning=max((hit.meaning for hit in page.items), default=None),
+        timings_ms=page.timings_ms,
+        owner=owner,
+    )
+
+
+def _kind(part: Part) -> str:
+    return "text" if part.text is not None else "image" if part.image is not None else "id"
+
+
+def _said(part: Part) -> dict[str, Any]:
+    """One part as the log has it."""
+    said = part.model_dump(mode="json", exclude_none=True)
+    return {name: True if name == "image" else value for name, value in said.items()}
 
 
 # --- cursors ----------------------------------------------------------------------------------
 
 
-def write_cursor(request: SearchRequest, model: str, last: Hit) -> str:
-    """Where the next page starts, and which search it belongs to."""
-    return cursors.pack(float(last.score), last.record.id, _search_mark(request, model))
+class Cursor(NamedTuple):
+    """Where the next page starts, and the threshold of the first: one that is measured again
+    between two pages would make other sets of them."""
+
+    after: Place
+    threshold: float | None
 
 
-def read_cursor(request: SearchRequest, model: str) -> tuple[float, str] | None:
-    if request.cursor is None:
+def write_cursor(after: Place, threshold: float | None, mark: str) -> str:
+    return cursors.pack(float(after[0]), after[1], threshold, mark)
+
+
+def read_cursor(cursor: str | None, mark: str) -> Cursor | None:
+    """Raises `InvalidRequest` for a cursor of another search than `mark` stands for."""
+    if cursor is None:
         return None
-    score, last_id, mark = cursors.unpack(request.cursor, 3)
-    right = isinstance(score, float) and math.isfinite(score) and cursors.is_image_id(last_id)
-    if not right or mark != _search_mark(request, model):
+    number, last_id, threshold, of = cursors.unpack(cursor, 4)
+    right = _is_finite(number) and (threshold is None or _is_finite(threshold))
+    if not right or not cursors.is_image_id(last_id) or of != mark:
         raise cursors.invalid_cursor()
-    return score, last_id
+    return Cursor((number, last_id), threshold)
 
 
-def _search_mark(request: SearchRequest, model: str) -> str:
-    asked = request.model_dump_json(exclude={"limit", "cursor", "facets"})
-    return hashlib.sha256(f"{model}\n{asked}".encode()).hexdigest()[:12]
+def _is_finite(part: Any) -> bool:
+    return isinstance(part, float) and math.isfinite(part)

@@ -99,6 +99,7 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         byte_budget=settings.byte_budget,
         text_model=text_model_of(settings),
     )
+    thresholds = Thresholds(index, clip)
     queue = _queue(settings.queue_url, sqs)
     parts: dict[str, Callable[[], object]] = {"bucket": bucket.check, "index": index.counts}
     if queue:
@@ -114,9 +115,15 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         decoders=decoders,
         ingest=ingest,
         search=Search(
-            index=index, encoder=clip, decoders=decoders, log_queries=settings.log_queries
+            index=index,
+            encoder=clip,
+            decoders=decoders,
+            bucket=bucket,
+            thresholds=thresholds,
+            max_bytes=settings.max_bytes,
+            log_queries=settings.log_queries,
         ),
-        thresholds=Thresholds(index, clip),
+        thresholds=thresholds,
         library=Library(bucket=bucket, index=index, ingest=ingest),
         uploads=Uploads(
             bucket=bucket, max_bytes=settings.max_bytes, seconds=settings.presign_seconds

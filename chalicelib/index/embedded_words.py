@@ -109,8 +109,8 @@ class WordFinder:
             for weight, slots in those.items():
                 share[slots] += weights[word] * weight
                 words_found[slots] += 1
-        if asked:
-            share = np.round(share / sum(weights[word] for word in asked), SHARE_DECIMALS)
+        if (total := sum(weights.values())) > 0:
+            share = np.round(share / total, SHARE_DECIMALS)
         if wording.whole:
             called[self._standing(db, snapshot, (title_of(wording.whole),), ("title",))] = True
         every = words_found == len(asked) if asked else np.zeros_like(called)

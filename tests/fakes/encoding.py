@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.clip.pixels import PixelSpec
+from chalicelib.clip.region import Region
 from chalicelib.decoding import Gate, Prepared
 from chalicelib.errors import UnreadableImage, UnusableVector
 
@@ -21,6 +22,8 @@ DIM = 8
 
 
 class FakeDecoders:
+    """Of a region they give the whole."""
+
     size = 2
 
     def prepare(
@@ -30,6 +33,7 @@ class FakeDecoders:
         *,
         exact: bool = True,
         thumbnail: bool = True,
+        region: Region | None = None,
         read_text: bool = False,
         gate: Gate | None = None,
         until: float = math.inf,

@@ -29,6 +29,7 @@ from chalicelib.library import Library
 from chalicelib.queue import Depth
 from chalicelib.records import image_id
 from chalicelib.search import Search
+from chalicelib.thresholds import Thresholds
 from chalicelib.uploads import MAX_BASE64, Uploads
 from tests.fakes.encoding import DIM, FakeDecoders
 from tests.fakes.library import FakeLibrary
@@ -86,6 +87,7 @@ class Site:
         self.known = FakeLibrary(index=self.index)
         self.gateway = LocalGateway(routes.app, Config())
         ingest = self.known.ingest()
+        thresholds = Thresholds(self.index, self.known.encoder)  # type: ignore[arg-type]
         self.services = wiring.Services(
             settings=self.settings,
             bucket=self.known.bucket,  # type: ignore[arg-type]
@@ -98,10 +100,14 @@ class Site:
             ingest=ingest,
             search=Search(
                 index=self.index,
-                encoder=self.known.encoder,
+                encoder=self.known.encoder,  # type: ignore[arg-type]
                 decoders=FakeDecoders(),  # type: ignore[arg-type]
+                bucket=self.known.bucket,
+                thresholds=thresholds,
+                max_bytes=1000,
                 log_queries=False,
             ),
+            thresholds=thresholds,
             library=Library(bucket=self.known.bucket, index=self.index, ingest=ingest),
             uploads=Uploads(bucket=self.known.bucket, max_bytes=1000, seconds=300),
             callers=Callers(self.settings),
@@ -211,6 +217,13 @@ WRONG_QUERIES: list[tuple[str, dict[str, str], str | None]] = [
     ("/search", {"q": "x", "min_height": "1000001"}, "min_height"),
     ("/search", {"q": "x", "facets": "maybe"}, "facets"),
     ("/search", {"q": "x", "facets": ""}, "facets"),
+    ("/search", {"q": "x", "closest": "maybe"}, "closest"),
+    ("/search", {"q": "x", "order": "date"}, "order"),
+    ("/search", {"q": "x", "parts": "[]"}, "parts"),
+    ("/search", {"q": "x", "region": "0,0,1,1"}, "region"),
+    ("/search", {"q": "-x"}, "q"),
+    ("/search", {"q": '-x -"a b"'}, "q"),
+    ("/search", {"q": " ".join(f'"{n}"' for n in range(9))}, "q"),
     ("/search", {"q": "x", "any_of": "[]"}, "any_of"),
     ("/search", {"q": "x", "near": ""}, "near"),
     ("/search", {"q": "x", "near": "48.1"}, "near"),
@@ -718,12 +731,13 @@ def test_an_image_is_answered_as_the_manual_shows_it(site: Site) -> None:
         height=300,
         sha256="ab" * 32,
         perceptual_hash="0f" * 16,
+        text="Café du Port",
     )
     site.index.write([Write(given, None)])
     assert site.get(f"/images/{ID}").json == {
         "id": ID,
         "key": "1",
-        "name": "1.png",
+        "name": "img0001.png",
         "collection": "odd",
         "state": "ready",
         "reason": "",
@@ -743,17 +757,20 @@ def test_an_image_is_answered_as_the_manual_shows_it(site: Site) -> None:
         "perceptual_hash": "0f" * 16,
         "url": f"http://{HOST}/images/{ID}/file",
         "thumbnail_url": f"http://{HOST}/images/{ID}/thumbnail?v=9b1f6f0a",
+        "text": "Café du Port",
     }
+    (listed,) = site.get("/images").json["items"]
+    assert "text" not in listed, "only of one image at a time"
 
 
 def test_get_and_post_search_answer_alike(site: Site) -> None:
     site.fill(9)
-    got = site.get("/search", q="7", limit="4", collection="odd").json
-    body = {"text": "7", "limit": 4, "filters": {"collection": "odd"}}
+    got = site.get("/search", q="7", limit="3", collection="odd").json
+    body = {"text": "7", "limit": 3, "filters": {"collection": "odd"}}
     posted = site.call("POST", "/search", body).json
     del got["timings_ms"], posted["timings_ms"]
     assert got == posted
-    assert set(got) == {"items", "next_cursor", "total", "model"}, "facets only where asked for"
+    assert set(got) == {"items", "next_cursor", "total", "matched", "rest", "model"}
     assert (got["total"], got["items"][0]["key"]) == (4, "7")
     assert got["items"][0]["score"] == pytest.approx(1, abs=1e-5)
     assert got["next_cursor"] is not None
@@ -985,7 +1002,7 @@ def test_file_and_thumbnail_are_redirects_that_do_not_outlive_their_signature(si
     assert shown.headers["location"] == "memory://photos/1?expires=300&as="
     assert shown.headers["cache-control"] == "private, max-age=150"
     saved = site.get(f"/images/{ID}/file", download="1")
-    assert "as=1.png" in saved.headers["location"]
+    assert "as=img0001.png" in saved.headers["location"]
     small = site.get(f"/images/{ID}/thumbnail", v="abc")
     assert small.headers["location"].startswith("memory://thumbnails/t/1.webp?")
 

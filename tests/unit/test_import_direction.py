@@ -50,6 +50,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.thumbnails",
     ),
     (
+        "chalicelib.algebra",
         "chalicelib.verdicts",
         "chalicelib.compare",
         "chalicelib.deadletters",
@@ -59,6 +60,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.reading",
         "chalicelib.embedding",
         "chalicelib.ingest",
+        "chalicelib.meanings",
+        "chalicelib.reasons",
         "chalicelib.search",
         "chalicelib.thresholds",
         "chalicelib.library",

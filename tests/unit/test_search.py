@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib import cursors, search
+from chalicelib import cursors, meanings
 from chalicelib.errors import InvalidRequest, NotFound, UnreadableImage
 from chalicelib.index.base import Write
 from chalicelib.index.memory import MemoryIndex
-from chalicelib.library import Library, ListRequest
 from chalicelib.queries import SearchRequest
 from chalicelib.records import Filters, ImageRecord, Page, image_id
 from chalicelib.search import Search, read_cursor, write_cursor
+from chalicelib.thresholds import Thresholds
+from tests.fakes.bucket import MemoryBucket
 from tests.fakes.encoding import DIM, FakeDecoders, FakeEncoder, picture
-from tests.fakes.library import FakeLibrary
 from tests.unit.logs import Lines, captured
 from tests.unit.sentences import faults
 
@@ -36,7 +36,7 @@ def record(number: int, **fields: Any) -> ImageRecord:
         "id": image_id("photos", str(number)),
         "bucket": "photos",
         "key": str(number),
-        "name": f"{number}.png",
+        "name": f"img{number:04}.png",
         "collection": "even" if number % 2 == 0 else "odd",
         "state": "ready",
         "indexed_at": START,
@@ -54,10 +54,15 @@ def filled(count: int = 25) -> MemoryIndex:
 
 
 def searching(index: MemoryIndex | None = None, **parts: Any) -> Search:
+    index = index or filled()
+    encoder = parts.get("encoder") or FakeEncoder()
     known: dict[str, Any] = {
-        "index": index or filled(),
-        "encoder": FakeEncoder(),
+        "index": index,
+        "encoder": encoder,
         "decoders": FakeDecoders(),
+        "bucket": MemoryBucket(),
+        "thresholds": Thresholds(index, encoder),
+        "max_bytes": 1000,
         "log_queries": False,
     }
     return Search(**(known | parts))
@@ -273,8 +278,8 @@ def test_a_later_page_may_ask_for_facets_and_the_next_not() -> None:
 
 
 def _forged(*parts: Any) -> str:
-    """The cursor of `FIRST` with its first two parts replaced."""
-    mark = cursors.unpack(first_cursor(), 3)[2]
+    """The cursor of `FIRST` with its first three parts replaced."""
+    mark = cursors.unpack(first_cursor(), 4)[3]
     return cursors.pack(*parts, mark)
 
 
@@ -285,7 +290,8 @@ def _forged(*parts: Any) -> str:
         "garbage",
         cursors.pack(0.5, record(1).id),
         cursors.pack(0.5, record(1).id, "0" * 12),
-        cursors.pack(0.5, record(1).id, None),
+        cursors.pack(0.5, record(1).id, None, "0" * 12),
+        cursors.pack(0.5, record(1).id, None, None),
         "forged: 1",
         "forged: text",
         "forged: null",
@@ -294,19 +300,23 @@ def _forged(*parts: Any) -> str:
         "forged: no id",
         "forged: half a surrogate",
         "forged: list",
+        "forged: threshold text",
+        "forged: threshold infinite",
     ],
 )
 def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
     known = record(1).id
     forgeries = {
-        "forged: 1": (1, known),
-        "forged: text": ("0.5", known),
-        "forged: null": (None, known),
-        "forged: huge": (10**320, known),
-        "forged: infinite": (float("inf"), known),
-        "forged: no id": (0.5, "x"),
-        "forged: half a surrogate": (0.5, "\ud800" * 32),
-        "forged: list": ([0.5], [known]),
+        "forged: 1": (1, known, None),
+        "forged: text": ("0.5", known, None),
+        "forged: null": (None, known, None),
+        "forged: huge": (10**320, known, None),
+        "forged: infinite": (float("inf"), known, None),
+        "forged: no id": (0.5, "x", None),
+        "forged: half a surrogate": (0.5, "\ud800" * 32, None),
+        "forged: list": ([0.5], [known], None),
+        "forged: threshold text": (0.5, known, "0.9"),
+        "forged: threshold infinite": (0.5, known, float("-inf")),
     }
     given_cursor = _forged(*forgeries[cursor]) if cursor in forgeries else cursor
     with pytest.raises(InvalidRequest) as caught:
@@ -318,15 +328,16 @@ def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
 @settings(max_examples=50)
 def test_any_text_for_a_cursor_is_refused_and_nothing_else(cursor: str) -> None:
     with pytest.raises(InvalidRequest):
-        read_cursor(FIRST.model_copy(update={"cursor": cursor}), "fake0001")
+        read_cursor(cursor, "mark")
 
 
-@given(st.floats(-1, 1, allow_nan=False))
-def test_a_cursor_names_its_place_exactly(score: float) -> None:
-    hit = search.Hit(record(1), score)
-    cursor = write_cursor(FIRST, "m", hit)
+@given(st.floats(-(2.0**53), 2.0**53), st.none() | st.floats(-2, 2))
+def test_a_cursor_names_its_place_exactly(number: float, threshold: float | None) -> None:
+    cursor = write_cursor((number, record(1).id), threshold, "mark")
     assert len(cursor) <= 500
-    assert read_cursor(FIRST.model_copy(update={"cursor": cursor}), "m") == (score, record(1).id)
+    assert read_cursor(cursor, "mark") == ((number, record(1).id), threshold)
+    with pytest.raises(InvalidRequest):
+        read_cursor(cursor, "another mark")
 
 
 # --- remembered texts -------------------------------------------------------------------------
@@ -346,7 +357,7 @@ def test_a_text_is_embedded_once_while_it_is_remembered() -> None:
 def test_the_text_not_asked_for_longest_is_forgotten_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(search, "_REMEMBERED_TEXTS", 3)
+    monkeypatch.setattr(meanings, "_REMEMBERED_TEXTS", 3)
     encoder = FakeEncoder()
     service = searching(encoder=encoder)
     for words in ("a", "b", "c", "a", "d"):
@@ -430,114 +441,6 @@ def test_an_empty_answer_is_logged_without_a_best(log: Lines) -> None:
 def test_nothing_is_logged_when_the_query_log_is_off(log: Lines) -> None:
     searching(log_queries=False).search(text())
     assert log() == []
-
-
-# --- the library ------------------------------------------------------------------------------
-
-
-def listing(index: MemoryIndex) -> Library:
-    return Library(bucket=FakeLibrary().bucket, index=index, ingest=FakeLibrary().ingest())
-
-
-def request(**values: Any) -> ListRequest:
-    return ListRequest.model_validate(values)
-
-
-@pytest.mark.parametrize("limit", [1, 4, 25, 26])
-def test_the_library_is_listed_newest_first_page_by_page(limit: int) -> None:
-    library = listing(filled())
-    keys: list[str] = []
-    cursor = None
-    for _ in range(30):
-        records, cursor, total = library.list(request(limit=limit, cursor=cursor))
-        assert total == 25
-        keys += [r.key for r in records]
-        if cursor is None:
-            break
-    assert keys == [str(n) for n in reversed(range(25))]
-
-
-def test_records_without_a_time_are_listed_last_and_paged_too() -> None:
-    index = MemoryIndex(dim=DIM)
-    index.write([Write(record(n, uploaded_at=None), None) for n in range(3)])
-    index.write([Write(record(9), None)])
-    library = listing(index)
-    seen: list[str] = []
-    cursor = None
-    for _ in range(6):
-        records, cursor, _ = library.list(request(limit=1, cursor=cursor))
-        seen += [r.id for r in records]
-        if cursor is None:
-            break
-    assert seen == [record(9).id, *sorted(record(n).id for n in range(3))]
-
-
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        "garbage",
-        cursors.pack(None),
-        cursors.pack(None, "x"),
-        cursors.pack(None, "\ud800" * 32),
-        cursors.pack(5, record(1).id),
-        cursors.pack("yesterday", record(1).id),
-        cursors.pack("2024-01-01T00:00:00", record(1).id),
-        cursors.pack(["2024-01-01T00:00:00+00:00"], record(1).id),
-        cursors.pack(0.5, record(1).id, "mark of a search"),
-    ],
-)
-def test_a_cursor_that_is_none_of_a_listing_is_refused(cursor: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        listing(filled()).list(request(cursor=cursor))
-    assert caught.value.code == "invalid_cursor"
-
-
-@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-def test_a_cursor_at_the_end_of_time_is_no_error(moment: str) -> None:
-    records, _, _ = listing(filled()).list(request(cursor=cursors.pack(moment, record(1).id)))
-    assert len(records) in (0, 25)
-
-
-def test_known_images_come_in_the_order_asked_for_in_any_state_but_deleted() -> None:
-    index = MemoryIndex(dim=DIM)
-    index.write(
-        [
-            Write(record(1), None),
-            Write(record(2, state="rejected", vector=None), None),
-            Write(record(3, state="deleted", vector=None), None),
-        ]
-    )
-    asked = [record(n).id for n in (3, 2, 9, 1)]
-    assert [r.key for r in listing(index).get_known(asked)] == ["2", "1"]
-
-
-@pytest.mark.parametrize("number", [3, 9], ids=["deleted", "unknown"])
-def test_an_image_that_is_not_there_is_not_found(number: int) -> None:
-    index = MemoryIndex(dim=DIM)
-    index.write([Write(record(3, state="deleted", vector=None), None)])
-    with pytest.raises(NotFound) as caught:
-        listing(index).get(record(number).id)
-    assert faults(caught.value.message) == []
-
-
-def test_a_deleted_image_leaves_bucket_listing_and_search_at_once() -> None:
-    known = FakeLibrary()
-    known.put("trips/a.png", b"a")
-    known.put("trips/b.png", b"b")
-    known.ingest().process(["trips/a.png", "trips/b.png"])
-    library = Library(bucket=known.bucket, index=known.index, ingest=known.ingest())
-    found = known.record("trips/a.png")
-    assert found is not None
-    library.delete(library.get(found.id))
-    assert list(known.bucket.objects) == ["trips/b.png"]
-    assert [r.key for r in library.list(ListRequest())[0]] == ["trips/b.png"]
-    page = Search(
-        index=known.index, encoder=known.encoder, decoders=FakeDecoders(), log_queries=False
-    ).search(text())
-    assert [hit.record.key for hit in page.items] == ["trips/b.png"]
-    with pytest.raises(NotFound):
-        library.get(found.id)
-    assert known.differences() == []
 
 
 def test_the_vectors_of_the_tests_are_unit_vectors() -> None:
