@@ -31,8 +31,8 @@
  * @typedef {{id: string, came_at: string, receives: number|null, keys: string[], more_keys: number, code: string, error: string}} Letter
  * @typedef {{id: string, key: string, name: string, url: string, post: {url: string, fields: Record<string, string>}}} Place
  */
-import { filtersOf, isLibrary } from "./query.js";
-import { Unreachable } from "./session.js";
+import { filtersOf, isLibrary } from "./asking/query.js";
+import { Unreachable } from "./people/session.js";
 import { texts } from "./texts.js";
 
 const TIMEOUT_MS = 30_000;
@@ -61,11 +61,11 @@ export class Api {
   /** @param {string} base address of the API, relative to the page or absolute */
   constructor(base) {
     this.base = new URL(base.endsWith("/") ? base : `${base}/`, document.baseURI);
-    /** Where people sign in; null where nobody need. @type {import("./session.js").Session|null} */
+    /** Where people sign in; null where nobody need. @type {import("./people/session.js").Session|null} */
     this.session = null;
   }
 
-  /** Whether whoever is here may do that: what is not allowed need not be offered. @param {import("./session.js").Right} right */
+  /** Whether whoever is here may do that: what is not allowed need not be offered. @param {import("./people/session.js").Right} right */
   may(right) {
     return this.session?.may(right) ?? true;
   }
@@ -75,7 +75,7 @@ export class Api {
     return this.may("admin") || (this.may("upload") && image.owner === this.session?.subject);
   }
 
-  /** One page of the library or of a search. @param {import("./query.js").Query} query @param {{cursor?: string|null, signal?: AbortSignal}} [options] @returns {Promise<Page>} */
+  /** One page of the library or of a search. @param {import("./asking/query.js").Query} query @param {{cursor?: string|null, signal?: AbortSignal}} [options] @returns {Promise<Page>} */
   page(query, { cursor = null, signal } = {}) {
     const filters = filtersOf(query);
     const collapse = query.copies ? "none" : "near";

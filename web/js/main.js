@@ -1,28 +1,28 @@
 /** Puts the parts together: the address says what is shown, the parts tell the address what was asked. */
-import { Account } from "./account.js";
-import { announce } from "./announce.js";
+import { Account } from "./people/account.js";
+import { announce } from "./shared/announce.js";
 import { Api } from "./api.js";
-import { DeadLetters } from "./dead-letters.js";
-import { button, byId, el, fillTexts } from "./dom.js";
-import { openPicker, takeFiles } from "./drop.js";
-import { Filters } from "./filters.js";
-import { nameOf, safeUrl } from "./format.js";
-import { Grid } from "./grid.js";
-import { hideNotice, noticeShown, showEmpty, showError, showNothing, showWaiting } from "./notices.js";
-import { hasFilters, isLibrary, queryAddress, readQuery, sameQuery } from "./query.js";
-import { Rejected } from "./rejected.js";
-import { SearchBox } from "./search-box.js";
-import { Search } from "./search.js";
-import { Session } from "./session.js";
-import { SignInScreen } from "./sign-in.js";
-import { Status } from "./status.js";
+import { DeadLetters } from "./library/dead-letters.js";
+import { button, byId, el, fillTexts } from "./shared/dom.js";
+import { openPicker, takeFiles } from "./uploads/drop.js";
+import { Filters } from "./asking/filters.js";
+import { nameOf, safeUrl } from "./shared/format.js";
+import { Grid } from "./answer/grid.js";
+import { hideNotice, noticeShown, showEmpty, showError, showNothing, showWaiting } from "./answer/notices.js";
+import { hasFilters, isLibrary, queryAddress, readQuery, sameQuery } from "./asking/query.js";
+import { Rejected } from "./library/rejected.js";
+import { SearchBox } from "./asking/search-box.js";
+import { Search } from "./asking/search.js";
+import { Session } from "./people/session.js";
+import { SignInScreen } from "./people/sign-in.js";
+import { Status } from "./library/status.js";
 import { texts } from "./texts.js";
-import { UploadPanel } from "./upload-panel.js";
-import { Uploads } from "./uploads.js";
-import { Viewer } from "./viewer.js";
+import { UploadPanel } from "./uploads/upload-panel.js";
+import { Uploads } from "./uploads/uploads.js";
+import { Viewer } from "./viewer/viewer.js";
 
 /**
- * @typedef {import("./query.js").Query} Query
+ * @typedef {import("./asking/query.js").Query} Query
  * @typedef {import("./api.js").Image} Image
  */
 
@@ -30,7 +30,7 @@ const KEPT_ANSWERS = 12;
 const RETRY_MS = 4000;
 const REFRESHED_MS = 1500;
 
-/** @returns {Promise<{api: string, sign_in?: import("./oidc.js").SignInConfig}>} */
+/** @returns {Promise<{api: string, sign_in?: import("./people/oidc.js").SignInConfig}>} */
 async function readConfig() {
   try {
     const response = await fetch("config.json");

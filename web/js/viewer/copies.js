@@ -1,9 +1,9 @@
 /** The copies of the image in the larger view: what they are, and the way to each. */
-import { el } from "./dom.js";
-import { formatBytes, nameOf, safeUrl } from "./format.js";
-import { texts } from "./texts.js";
+import { el } from "../shared/dom.js";
+import { formatBytes, nameOf, safeUrl } from "../shared/format.js";
+import { texts } from "../texts.js";
 
-/** @typedef {import("./api.js").Image} Image */
+/** @typedef {import("../api.js").Image} Image */
 
 export class Copies {
   /** @type {AbortController|null} */

@@ -1,11 +1,11 @@
 /** The grid of thumbnails: places of the right size first, pictures as they come into sight. */
-import { el } from "./dom.js";
-import { nameOf, safeUrl } from "./format.js";
+import { el } from "../shared/dom.js";
+import { nameOf, safeUrl } from "../shared/format.js";
 import { justify, ratioOf, rowHeight } from "./layout.js";
-import { queryAddress, readQuery } from "./query.js";
-import { texts } from "./texts.js";
+import { queryAddress, readQuery } from "../asking/query.js";
+import { texts } from "../texts.js";
 
-/** @typedef {import("./api.js").Image} Image */
+/** @typedef {import("../api.js").Image} Image */
 
 const GAP = 6;
 const SKELETON = [1.5, 0.75, 1.33, 1.78, 1, 0.67, 1.5, 1.5, 0.75, 1.33, 1, 1.78, 0.67, 1.5, 1.33, 0.75, 1.5, 1, 1.78, 1.33];

@@ -1,8 +1,8 @@
 /** What is asked and what came of it: one run at a time, an older answer never drawn over a newer one. */
-import { ApiError, isAbort } from "./api.js";
+import { ApiError, isAbort } from "../api.js";
 
 /**
- * @typedef {import("./api.js").Page} Page
+ * @typedef {import("../api.js").Page} Page
  * @typedef {import("./query.js").Query} Query
  * @typedef {object} View what draws the answers
  * @property {() => void} loading
@@ -24,7 +24,7 @@ export class Search {
   /** @type {ApiError|null} */
   error = null;
 
-  /** @param {import("./api.js").Api} api @param {Query} query @param {View} view */
+  /** @param {import("../api.js").Api} api @param {Query} query @param {View} view */
   constructor(api, query, view) {
     this.api = api;
     this.query = query;

@@ -1,8 +1,8 @@
 /** The status line: how many images, how many in the queue, how many rejected, how many given up. */
-import { button, el } from "./dom.js";
-import { texts } from "./texts.js";
+import { button, el } from "../shared/dom.js";
+import { texts } from "../texts.js";
 
-/** @typedef {import("./api.js").Stats} Stats */
+/** @typedef {import("../api.js").Stats} Stats */
 
 const SOON_MS = 2000;
 const LATER_MS = 15_000;
@@ -15,7 +15,7 @@ export class Status {
   #drawn = "";
 
   /**
-   * @param {import("./api.js").Api} api
+   * @param {import("../api.js").Api} api
    * @param {HTMLElement} line
    * @param {{pending: () => boolean, changed: (now: Stats, before: Stats|null) => void, rejected: () => void, dead: () => void}} listener
    */

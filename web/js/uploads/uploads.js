@@ -11,11 +11,11 @@
  * @property {number} progress 0 to 1, of the bytes
  * @property {string} id of the image, once there is a place for it
  * @property {string} reason
- * @property {import("./api.js").Image|null} image
+ * @property {import("../api.js").Image|null} image
  * @property {XMLHttpRequest|null} request
  */
-import { ApiError } from "./api.js";
-import { texts } from "./texts.js";
+import { ApiError } from "../api.js";
+import { texts } from "../texts.js";
 
 const PARALLEL = 4;
 const POLL_MS = { first: 500, last: 3000, grow: 1.5 };
@@ -35,8 +35,8 @@ export class Uploads {
   #pollTimer = 0;
 
   /**
-   * @param {import("./api.js").Api} api
-   * @param {{changed: (upload?: Upload) => void, ready: (images: import("./api.js").Image[]) => void}} listener
+   * @param {import("../api.js").Api} api
+   * @param {{changed: (upload?: Upload) => void, ready: (images: import("../api.js").Image[]) => void}} listener
    */
   constructor(api, listener) {
     this.api = api;
@@ -135,7 +135,7 @@ export class Uploads {
     }
   }
 
-  /** @param {Upload} upload @param {import("./api.js").Place} place */
+  /** @param {Upload} upload @param {import("../api.js").Place} place */
   #send(upload, place) {
     if (upload.state !== "uploading") return; // cancelled meanwhile
     const form = new FormData();
@@ -174,7 +174,7 @@ export class Uploads {
   async #look() {
     const waiting = this.in("waiting");
     if (!waiting.length) return;
-    /** @type {import("./api.js").Image[]} */
+    /** @type {import("../api.js").Image[]} */
     let images = [];
     try {
       for (let i = 0; i < waiting.length; i += IDS_A_REQUEST) images.push(...(await this.api.images(waiting.slice(i, i + IDS_A_REQUEST).map(({ id }) => id))));

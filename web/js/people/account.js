@@ -1,6 +1,6 @@
 /** Who is signed in, and the way out: a small menu in the corner. */
-import { byId, el } from "./dom.js";
-import { texts } from "./texts.js";
+import { byId, el } from "../shared/dom.js";
+import { texts } from "../texts.js";
 
 export class Account {
   name = el("strong");

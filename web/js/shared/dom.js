@@ -1,5 +1,5 @@
 /** Making elements. Texts go in as text nodes only: no markup is ever parsed. */
-import { texts } from "./texts.js";
+import { texts } from "../texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -1,6 +1,6 @@
 /** The screen that asks people to sign in: all there is at first, over the page when a session has ended. */
-import { button, el } from "./dom.js";
-import { texts } from "./texts.js";
+import { button, el } from "../shared/dom.js";
+import { texts } from "../texts.js";
 
 /**
  * @typedef {object} Asking

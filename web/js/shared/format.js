@@ -1,5 +1,5 @@
 /** Server values → what people read. */
-import { texts } from "./texts.js";
+import { texts } from "../texts.js";
 
 /** @param {number} bytes */
 export function formatBytes(bytes) {
@@ -35,7 +35,7 @@ export function formatDate(iso, timeZone) {
 
 /**
  * As photographers say it: 1/250 s · f/2.8 · ISO 100 · 50 mm.
- * @param {import("./api.js").Exposure} exposure
+ * @param {import("../api.js").Exposure} exposure
  */
 export function formatExposure({ seconds, f_number, iso, focal_mm }) {
   const short = (/** @type {number} */ value) => value.toLocaleString("en", { maximumFractionDigits: 1, useGrouping: false });

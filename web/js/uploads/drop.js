@@ -1,7 +1,7 @@
 /** Where files come from: the picker, a drop anywhere on the page, the clipboard. */
-import { announce } from "./announce.js";
-import { byId } from "./dom.js";
-import { texts } from "./texts.js";
+import { announce } from "../shared/announce.js";
+import { byId } from "../shared/dom.js";
+import { texts } from "../texts.js";
 
 /** Images that browsers often know no type for. */
 const BY_NAME = /\.(hei[cf]|hif|tiff?|avif|bmp|jxl|dng|cr[23]|nef|nrw|arw|sr[2fw]|orf|rw2|raf|pef|3fr|erf|mef)$/i;

@@ -13,7 +13,7 @@
  */
 import { Gate } from "./gate.js";
 import { answerIn, claimsOf, Provider, Refused } from "./oidc.js";
-import { texts } from "./texts.js";
+import { texts } from "../texts.js";
 
 const REFRESH = "refresh-token";
 const ASKED = "sign-in";

@@ -1,5 +1,5 @@
 /** The search box: asks 200 ms after the last key, at once on Enter. */
-import { byId } from "./dom.js";
+import { byId } from "../shared/dom.js";
 
 const WAIT_MS = 200;
 

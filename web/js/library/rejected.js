@@ -1,16 +1,16 @@
 /** The list of files that could not be read as images, with the reason and a way to delete each. */
-import { announce } from "./announce.js";
-import { button, el } from "./dom.js";
-import { formatBytes, formatDate, nameOf } from "./format.js";
-import { texts } from "./texts.js";
+import { announce } from "../shared/announce.js";
+import { button, el } from "../shared/dom.js";
+import { formatBytes, formatDate, nameOf } from "../shared/format.js";
+import { texts } from "../texts.js";
 
-/** @typedef {import("./api.js").Image} Image */
+/** @typedef {import("../api.js").Image} Image */
 
 export class Rejected {
   /** @type {string|null} */
   #cursor = null;
 
-  /** @param {HTMLDialogElement} dialog @param {import("./api.js").Api} api @param {() => void} onDeleted */
+  /** @param {HTMLDialogElement} dialog @param {import("../api.js").Api} api @param {() => void} onDeleted */
   constructor(dialog, api, onDeleted) {
     this.dialog = dialog;
     this.api = api;

@@ -1,6 +1,6 @@
 /** What stands where images would: the library is empty, nothing was found, something is wrong. */
-import { button, byId, el, icon } from "./dom.js";
-import { texts } from "./texts.js";
+import { button, byId, el, icon } from "../shared/dom.js";
+import { texts } from "../texts.js";
 
 /** @param {...any} children */
 function show(...children) {
@@ -59,7 +59,7 @@ export function showNothing(clearFilters) {
 }
 
 /**
- * @param {import("./api.js").ApiError} error
+ * @param {import("../api.js").ApiError} error
  * @param {() => void} retry
  * @returns {boolean} whether it was not there already: a try that fails again takes no focus away
  */

@@ -1,7 +1,7 @@
 /** The row of filters: hidden until wanted, shown while one is set. */
-import { byId, el } from "./dom.js";
+import { byId, el } from "../shared/dom.js";
 import { FILTERS, hasFilters } from "./query.js";
-import { texts } from "./texts.js";
+import { texts } from "../texts.js";
 
 /** @typedef {import("./query.js").Query} Query */
 
@@ -50,7 +50,7 @@ export class Filters {
     if (active) this.open(true);
   }
 
-  /** Offers the collections of these images. @param {import("./api.js").Image[]} images */
+  /** Offers the collections of these images. @param {import("../api.js").Image[]} images */
   learn(images) {
     for (const { collection } of images) {
       if (!collection || this.#collections.has(collection)) continue;

@@ -1,10 +1,10 @@
 /** The list of what could not be processed, with the reason: to be tried again, or discarded with one. */
-import { announce } from "./announce.js";
-import { button, el } from "./dom.js";
-import { formatDate } from "./format.js";
-import { texts } from "./texts.js";
+import { announce } from "../shared/announce.js";
+import { button, el } from "../shared/dom.js";
+import { formatDate } from "../shared/format.js";
+import { texts } from "../texts.js";
 
-/** @typedef {import("./api.js").Letter} Letter */
+/** @typedef {import("../api.js").Letter} Letter */
 
 /** @param {unknown} error */
 const why = (error) => (error instanceof Error ? error.message : String(error));
@@ -17,7 +17,7 @@ function nameOf(letter) {
 export class DeadLetters {
   #loads = 0;
 
-  /** @param {HTMLDialogElement} dialog @param {import("./api.js").Api} api @param {() => void} onGone */
+  /** @param {HTMLDialogElement} dialog @param {import("../api.js").Api} api @param {() => void} onGone */
   constructor(dialog, api, onGone) {
     this.dialog = dialog;
     this.api = api;

@@ -1,12 +1,12 @@
 /** The larger view of one image: a modal dialog over the grid. */
-import { announce } from "./announce.js";
+import { announce } from "../shared/announce.js";
 import { Copies } from "./copies.js";
-import { button, el, icon } from "./dom.js";
-import { downloadUrl, formatBytes, formatDate, formatExposure, formatLocation, formatTaken, mapUrl, nameOf, safeUrl } from "./format.js";
-import { texts } from "./texts.js";
+import { button, el, icon } from "../shared/dom.js";
+import { downloadUrl, formatBytes, formatDate, formatExposure, formatLocation, formatTaken, mapUrl, nameOf, safeUrl } from "../shared/format.js";
+import { texts } from "../texts.js";
 
 /**
- * @typedef {import("./api.js").Image} Image
+ * @typedef {import("../api.js").Image} Image
  * @typedef {object} Host what the page does for the viewer
  * @property {() => Image[]} items the images to walk through
  * @property {() => number|null} total

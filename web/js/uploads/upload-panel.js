@@ -1,8 +1,8 @@
 /** The panel in the corner: how many, how far, and one row a file. */
-import { announce } from "./announce.js";
-import { button, el, icon } from "./dom.js";
-import { formatBytes, nameOf } from "./format.js";
-import { texts } from "./texts.js";
+import { announce } from "../shared/announce.js";
+import { button, el, icon } from "../shared/dom.js";
+import { formatBytes, nameOf } from "../shared/format.js";
+import { texts } from "../texts.js";
 
 /** @typedef {import("./uploads.js").Upload} Upload */
 
@@ -16,7 +16,7 @@ export class UploadPanel {
   #frame = 0;
   #said = "";
 
-  /** @param {HTMLElement} panel @param {import("./uploads.js").Uploads} uploads @param {(image: import("./api.js").Image) => void} onOpen */
+  /** @param {HTMLElement} panel @param {import("./uploads.js").Uploads} uploads @param {(image: import("../api.js").Image) => void} onOpen */
   constructor(panel, uploads, onOpen) {
     this.panel = panel;
     this.uploads = uploads;
