@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions
@@ -111,16 +112,39 @@ class Page:
         """Wait until an answer is drawn, and none is under way."""
         drawn = (
             "const grid = document.getElementById('grid');"
-            "return !grid.hasAttribute('aria-busy') && (grid.children.length > 0 ||"
-            " !document.getElementById('notice').hidden)"
+            "return !grid.hasAttribute('aria-busy') && Boolean("
+            "document.querySelector('.grid li') || !document.getElementById('notice').hidden)"
         )
         self.until(lambda: self.js(drawn), "an answer is drawn")
 
     def ids(self) -> list[str]:
         """The images shown, in order."""
         return list(
-            self.js("return [...document.querySelectorAll('#grid a')].map(a => a.dataset.id)")
+            self.js("return [...document.querySelectorAll('.grid a')].map(a => a.dataset.id)")
         )
+
+    def beyond(self) -> list[str]:
+        """Of these, those that stand apart as less alike."""
+        return list(
+            self.js("return [...document.querySelectorAll('#rest a')].map(a => a.dataset.id)")
+        )
+
+    def said(self, sentence: str) -> None:
+        """Wait until screen readers are told that."""
+        told = "return document.getElementById('announce').textContent.trim()"
+        self.until(lambda: self.js(told) == sentence, f"{sentence!r} is said")
+
+    def marked(self, name: str) -> list[str]:
+        """The words marked in the first element of that name."""
+        return [mark.text for mark in self.one(name).find_elements(By.TAG_NAME, "mark")]
+
+    def asked(self) -> dict[str, str]:
+        """What the address asks for."""
+        return dict(parse_qsl(urlsplit(self.driver.current_url).query))
+
+    def chips(self) -> list[str]:
+        """What the search is made of, where it is more than words."""
+        return [" ".join(chip.text.split()) for chip in self.all("chip")]
 
     def facts(self) -> dict[str, str]:
         """The facts beside the larger view."""

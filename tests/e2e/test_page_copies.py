@@ -36,12 +36,12 @@ def test_copies_are_folded_told_shown_and_deleted(
     page: Page, site: LocalStack, copies: list[str]
 ) -> None:
     page.open("/?collection=copies")
-    assert (set(page.ids()), badges(page)) == (set(copies), ["+2"] * 3)
+    assert (set(page.ids()), badges(page)) == (set(copies), ["3 alike"] * 3)
     assert not page.all("copies-toggle"), "a listing is not folded"
 
     page.search("a motorcycle")
     (best,) = page.ids()
-    assert badges(page) == ["+2"]
+    assert badges(page) == ["3 alike"]
     told = site.get(f"/images/{best}/copies")["items"]
     page.click("item")
     kinds = [item["copy"] for item in told]
@@ -59,7 +59,7 @@ def test_copies_are_folded_told_shown_and_deleted(
     page.click("delete")
     page.click("confirm-delete")
     page.until(lambda: not page.all("viewer"), "the larger view is closed")
-    page.until(lambda: badges(page) == ["+1"], "one copy fewer stands behind the other")
+    page.until(lambda: badges(page) == ["2 alike"], "one copy fewer stands behind the other")
     assert page.ids() == [best]
 
     page.click("copies-toggle")
@@ -72,7 +72,7 @@ def test_copies_are_folded_told_shown_and_deleted(
     assert set(page.ids()) == left
     assert page.one("copies-toggle").text == "Fold copies"
     page.click("copies-toggle")
-    page.until(lambda: badges(page) == ["+1"], "they are folded again")
+    page.until(lambda: badges(page) == ["2 alike"], "they are folded again")
     assert "copies=" not in page.driver.current_url
     for image in left:
         site.request("DELETE", f"/images/{image}")
@@ -88,6 +88,6 @@ def test_the_next_copy_comes_forward_when_the_best_is_deleted(
     page.click("delete")
     page.click("confirm-delete")
     page.until(lambda: len(page.ids()) == 1 and page.ids() != [best], "another stands for it")
-    page.until(lambda: badges(page) == ["+1"], "and the third behind it")
+    page.until(lambda: badges(page) == ["2 alike"], "and the third behind it")
     for image in set(copies) - {best}:
         site.request("DELETE", f"/images/{image}")

@@ -21,21 +21,33 @@
  * @property {{lat: number, lon: number}|null} location
  * @property {string} url
  * @property {string|null} thumbnail_url
- * @property {number} [score]
+ * @property {string} [text] what is written in the picture: all of it, in a search the part with the words
+ * @property {number} [score] of a search
+ * @property {number|null} [confidence] from 0 to 1 that it is what was asked for; null where the model has no calibration
+ * @property {Why[]} [why] what it was found by
+ * @property {Partial<Record<Field, string[]>>} [words] those of the query, as they stand in it
+ * @property {boolean} [within] the cut-off
  * @property {{exact: number, near: number}} [copies] in a search behind it, in the library all there are
  * @property {"exact"|"near"} [copy] what it is of the image whose copies were asked for
  *
+ * @typedef {"name"|"collection"|"camera"|"text"} Field
+ * @typedef {"meaning"|Field} Why
+ * @typedef {Record<"collection"|"year"|"camera"|"format", Record<string, number>>} Facets
  * @typedef {{seconds: number|null, f_number: number|null, iso: number|null, focal_mm: number|null}} Exposure
- * @typedef {{items: Image[], next_cursor: string|null, total?: number|null}} Page
+ * @typedef {{items: Image[], next_cursor: string|null, total?: number|null, matched?: boolean|null, rest?: number, facets?: Facets}} Page
  * @typedef {{images: Record<string, number>, queue: {waiting: number, in_flight: number}, dead_letters?: {waiting: number}}} Stats
  * @typedef {{id: string, came_at: string, receives: number|null, keys: string[], more_keys: number, code: string, error: string}} Letter
  * @typedef {{id: string, key: string, name: string, url: string, post: {url: string, fields: Record<string, string>}}} Place
  */
-import { filtersOf, isLibrary } from "./asking/query.js";
-import { Unreachable } from "./people/session.js";
+import { filtersOf, isLibrary, picturesOf } from "./asking/query.js";
+import { Unreachable } from "./people/gate.js";
 import { texts } from "./texts.js";
 
+/** @typedef {import("./asking/query.js").Query} Query */
+
 const TIMEOUT_MS = 30_000;
+/** What a part counts that the answer shall keep away from. */
+const AWAY = -0.6;
 export const PAGE_SIZE = 60;
 
 export class ApiError extends Error {
@@ -75,14 +87,16 @@ export class Api {
     return this.may("admin") || (this.may("upload") && image.owner === this.session?.subject);
   }
 
-  /** One page of the library or of a search. @param {import("./asking/query.js").Query} query @param {{cursor?: string|null, signal?: AbortSignal}} [options] @returns {Promise<Page>} */
-  page(query, { cursor = null, signal } = {}) {
+  /** One page of the library or of a search. @param {Query} query @param {{cursor?: string|null, limit?: number, signal?: AbortSignal}} [options] @returns {Promise<Page>} */
+  page(query, { cursor = null, limit = PAGE_SIZE, signal } = {}) {
     const filters = filtersOf(query);
-    const collapse = query.copies ? "none" : "near";
-    if (query.like) return this.#ask("POST", "search", { signal, body: { id: query.like, filters, collapse, limit: PAGE_SIZE, cursor } });
-    const params = { ...filters, limit: PAGE_SIZE, cursor };
-    if (isLibrary(query)) return this.#ask("GET", "images", { signal, params: { ...params, copies: true } });
-    return this.#ask("GET", "search", { signal, params: { q: query.q.trim(), ...params, collapse } });
+    if (isLibrary(query)) return this.#ask("GET", "images", { signal, params: { ...filters, limit, cursor, copies: true } });
+    const { order, closest } = query;
+    const how = { collapse: query.copies ? "none" : "near", facets: !cursor, limit, cursor, ...(order && { order }), ...(closest && { closest: true }) };
+    const parts = partsOf(query);
+    const [only] = parts.length === 1 && !parts[0].weight ? parts : [];
+    if (only?.text) return this.#ask("GET", "search", { signal, params: { q: only.text, ...filters, ...how } });
+    return this.#ask("POST", "search", { signal, body: { ...(only ?? { parts }), filters, ...how } });
   }
 
   /** @param {string[]} ids at most 100 @returns {Promise<Image[]>} */
@@ -95,9 +109,9 @@ export class Api {
     return this.#ask("GET", "images", { params: { state: "rejected", limit: 100, cursor } });
   }
 
-  /** @param {string} id @returns {Promise<Image>} */
-  image(id) {
-    return this.#ask("GET", `images/${encodeURIComponent(id)}`);
+  /** @param {string} id @param {AbortSignal} [signal] @returns {Promise<Image>} */
+  image(id, signal) {
+    return this.#ask("GET", `images/${encodeURIComponent(id)}`, { signal });
   }
 
   /** The copies of an image, the exact ones first. @param {string} id @param {AbortSignal} [signal] @returns {Promise<Image[]>} */
@@ -169,6 +183,16 @@ export class Api {
     await session.admitted; // pictures need their cookies
     return answer;
   }
+}
+
+/**
+ * @typedef {{text?: string, id?: string, region?: import("./asking/query.js").Region, weight?: number}} Part
+ * @param {Query} query @returns {Part[]}
+ */
+function partsOf(query) {
+  const [q, not] = [query.q.trim(), query.not.trim()];
+  const pictures = picturesOf(query).map(({ id, without, region }) => ({ id, ...(region && { region }), ...(without && { weight: AWAY }) }));
+  return [...(q ? [{ text: q }] : []), ...pictures, ...(not ? [{ text: not, weight: AWAY }] : [])];
 }
 
 /** @param {URL} url @param {RequestInit} init @param {AbortSignal} [signal] */

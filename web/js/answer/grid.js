@@ -1,9 +1,7 @@
-/** The grid of thumbnails: places of the right size first, pictures as they come into sight. */
+/** The grid of thumbnails: places of the right size first, pictures as they come into sight. What is beyond the cut-off stands in a list of its own below. */
 import { el } from "../shared/dom.js";
-import { nameOf, safeUrl } from "../shared/format.js";
-import { justify, ratioOf, rowHeight } from "./layout.js";
-import { queryAddress, readQuery } from "../asking/query.js";
-import { texts } from "../texts.js";
+import { justify, rowHeight } from "./layout.js";
+import { makePlace, markPlace } from "./place.js";
 
 /** @typedef {import("../api.js").Image} Image */
 
@@ -19,13 +17,21 @@ export class Grid {
   #places = new Map();
   #width = 0;
 
-  /** @param {HTMLElement} list @param {(image: Image) => void} onOpen */
-  constructor(list, onOpen) {
+  /** @param {HTMLElement} list @param {HTMLElement} rest @param {(image: Image) => void} onOpen */
+  constructor(list, rest, onOpen) {
     this.list = list;
+    this.rest = rest;
     this.onOpen = onOpen;
     new ResizeObserver(() => this.#layout()).observe(list);
-    list.addEventListener("click", (event) => this.#clicked(event));
-    list.addEventListener("keydown", (event) => this.#moved(event));
+    for (const each of [list, rest]) {
+      each.addEventListener("click", (event) => this.#clicked(event));
+      each.addEventListener("keydown", (event) => this.#moved(event));
+    }
+  }
+
+  /** Whether an answer is awaited. */
+  get busy() {
+    return this.list.hasAttribute("aria-busy");
   }
 
   /** Shows these images and no others; pictures already there are kept. @param {Image[]} items */
@@ -33,30 +39,31 @@ export class Grid {
     const known = this.#places;
     this.#places = new Map();
     this.items = [];
-    const places = this.#add(items, known);
-    this.list.classList.remove("skeleton", "stale");
+    const { within, beyond } = this.#add(items, known);
+    for (const each of [this.list, this.rest]) each.classList.remove("skeleton", "stale");
     this.list.removeAttribute("aria-busy");
-    this.list.replaceChildren(...places);
+    this.list.replaceChildren(...within);
+    this.rest.replaceChildren(...beyond);
     this.#layout(true);
   }
 
-  /** @param {Image[]} items @returns {number} how many were new */
+  /** @param {Image[]} items */
   append(items) {
-    const places = this.#add(items);
-    this.list.append(...places);
+    const { within, beyond } = this.#add(items);
+    this.list.append(...within);
+    this.rest.append(...beyond);
     this.#layout(true);
-    return places.length;
   }
 
-  /** @param {Image[]} items @returns {number} how many were new */
+  /** @param {Image[]} items of the library @returns {number} how many were new */
   prepend(items) {
     const old = this.items;
     this.items = [];
-    const places = this.#add(items);
+    const { within } = this.#add(items);
     this.items.push(...old);
-    this.list.prepend(...places);
+    this.list.prepend(...within);
     this.#layout(true);
-    return places.length;
+    return within.length;
   }
 
   /** @param {string} id */
@@ -69,8 +76,7 @@ export class Grid {
 
   /** Grey places while the first answer is under way. */
   skeleton() {
-    this.items = [];
-    this.#places.clear();
+    this.show([]);
     this.list.classList.add("skeleton");
     this.list.setAttribute("aria-busy", "true");
     this.list.replaceChildren(...SKELETON.map((ratio) => el("li", { data: { ratio }, "aria-hidden": "true" })));
@@ -79,7 +85,7 @@ export class Grid {
 
   /** Marks what is shown as the answer to an older question. */
   stale() {
-    this.list.classList.add("stale");
+    for (const each of [this.list, this.rest]) each.classList.add("stale");
     this.list.setAttribute("aria-busy", "true");
   }
 
@@ -94,27 +100,13 @@ export class Grid {
 
   /** Asks once more for the pictures that did not come. */
   askAgain() {
-    for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (this.list.querySelectorAll(".broken img"))) {
-      const place = picture.closest("li");
-      place?.classList.remove("broken");
-      picture.addEventListener("error", () => place?.classList.add("broken"), { once: true });
+    for (const place of this.#places.values()) {
+      const picture = /** @type {HTMLImageElement|null} */ (place.querySelector(":scope.broken img"));
+      if (!picture) continue;
+      place.classList.remove("broken");
+      picture.addEventListener("error", () => place.classList.add("broken"), { once: true });
       picture.src = picture.src;
     }
-  }
-
-  /** @param {Image[]} items @param {Map<string, HTMLLIElement>} [known] */
-  #add(items, known = new Map()) {
-    const places = [];
-    for (const image of items) {
-      if (this.#places.has(image.id)) continue;
-      const old = known.get(image.id);
-      const place = old?.dataset.thumbnail === (image.thumbnail_url ?? "") ? old : makePlace(image);
-      markCopies(place, image);
-      this.#places.set(image.id, place);
-      this.items.push(image);
-      places.push(place);
-    }
-    return places;
   }
 
   /** Shows the held-back row too. */
@@ -123,18 +115,30 @@ export class Grid {
     this.#layout(true);
   }
 
+  /** @param {Image[]} items @param {Map<string, HTMLLIElement>} [known] */
+  #add(items, known = new Map()) {
+    /** @type {{within: HTMLLIElement[], beyond: HTMLLIElement[]}} */
+    const places = { within: [], beyond: [] };
+    for (const image of items) {
+      if (this.#places.has(image.id)) continue;
+      const old = known.get(image.id);
+      const place = old?.dataset.thumbnail === (image.thumbnail_url ?? "") ? old : makePlace(image);
+      markPlace(place, image);
+      this.#places.set(image.id, place);
+      this.items.push(image);
+      places[image.within === false ? "beyond" : "within"].push(place);
+    }
+    return places;
+  }
+
   #layout(force = false) {
     const width = Math.floor(this.list.getBoundingClientRect().width); // clientWidth may be rounded up: a row would break
     if (!width || (!force && width === this.#width)) return;
     this.#width = width;
-    const places = /** @type {HTMLElement[]} */ ([...this.list.children]);
-    const sizes = justify(places.map((place) => Number(place.dataset.ratio)), width, rowHeight(width), GAP, this.partial);
-    places.forEach((place, i) => {
-      place.hidden = i >= sizes.length;
-      if (place.hidden) return;
-      place.style.width = `${sizes[i].width}px`;
-      place.style.height = `${sizes[i].height}px`;
-    });
+    const beyond = this.rest.children.length > 0;
+    /** @type {HTMLElement} */ (this.rest.parentElement).hidden = !beyond;
+    layOut(this.list, width, this.partial && !beyond);
+    layOut(this.rest, width, this.partial);
   }
 
   /** @param {MouseEvent} event */
@@ -151,8 +155,10 @@ export class Grid {
   #moved(event) {
     const from = /** @type {HTMLElement} */ (event.target).closest("li");
     if (!from || event.altKey || event.ctrlKey || event.metaKey) return;
-    /** @type {Record<string, () => Element|null>} */
-    const ways = { ArrowLeft: () => from.previousElementSibling, ArrowRight: () => from.nextElementSibling, ArrowUp: () => nearest(from, -1), ArrowDown: () => nearest(from, 1) };
+    const places = /** @type {HTMLElement[]} */ ([...this.list.children, ...this.rest.children].filter((place) => !(/** @type {HTMLElement} */ (place).hidden)));
+    const at = places.indexOf(from);
+    /** @type {Record<string, () => HTMLElement|null|undefined>} */
+    const ways = { ArrowLeft: () => places[at - 1], ArrowRight: () => places[at + 1], ArrowUp: () => nearest(from, places.slice(0, at).reverse()), ArrowDown: () => nearest(from, places.slice(at + 1)) };
     const to = ways[event.key]?.();
     if (!to) return;
     event.preventDefault();
@@ -160,48 +166,22 @@ export class Grid {
   }
 }
 
-/** The place in the next row above or below whose middle is closest. @param {HTMLElement} from @param {1|-1} step */
-function nearest(from, step) {
+/** @param {HTMLElement} list @param {number} width @param {boolean} partial */
+function layOut(list, width, partial) {
+  const places = /** @type {HTMLElement[]} */ ([...list.children]);
+  const sizes = justify(places.map((place) => Number(place.dataset.ratio)), width, rowHeight(width), GAP, partial);
+  places.forEach((place, i) => {
+    place.hidden = i >= sizes.length;
+    if (place.hidden) return;
+    place.style.width = `${sizes[i].width}px`;
+    place.style.height = `${sizes[i].height}px`;
+  });
+}
+
+/** The place in the next row whose middle is closest. @param {HTMLElement} from @param {HTMLElement[]} places in the direction to go */
+function nearest(from, places) {
   const middle = from.offsetLeft + from.offsetWidth / 2;
-  let best = null;
-  let row = null;
-  let gap = Infinity;
-  let place = from;
-  while ((place = /** @type {HTMLElement} */ (step < 0 ? place.previousElementSibling : place.nextElementSibling))) {
-    if (place.offsetTop === from.offsetTop) continue;
-    row ??= place.offsetTop;
-    if (place.offsetTop !== row) break;
-    const distance = Math.abs(place.offsetLeft + place.offsetWidth / 2 - middle);
-    if (distance < gap) [best, gap] = [place, distance];
-  }
-  return best;
-}
-
-/** How many copies stand behind a picture, in its corner. @param {HTMLLIElement} place @param {Image} image */
-function markCopies(place, { copies }) {
-  place.querySelector(".copies")?.remove();
-  const { exact, near } = copies ?? { exact: 0, near: 0 };
-  if (!exact && !near) return;
-  const label = texts.copies(exact, near);
-  place.firstElementChild?.append(el("span", { class: "copies", role: "img", "aria-label": label, title: label, data: { testid: "item-copies" }, text: texts.copiesBadge(exact + near) }));
-}
-
-/** @param {Image} image @returns {HTMLLIElement} */
-function makePlace(image) {
-  const name = nameOf(image);
-  const src = safeUrl(image.thumbnail_url);
-  const ratio = ratioOf(image);
-  const cut = !(Math.abs(ratio - image.width / image.height) < 0.01); // too narrow or too wide for its place
-  const place = el("li", { class: cut ? "whole" : null, data: { ratio, thumbnail: image.thumbnail_url ?? "" } });
-  const link = el("a", { href: queryAddress(readQuery("").query, image.id), data: { testid: "item", id: image.id }, title: name });
-  if (src) {
-    const picture = el("img", { alt: name, loading: "lazy", decoding: "async", width: image.width || 1, height: image.height || 1 });
-    picture.addEventListener("load", () => place.classList.add("loaded"), { once: true });
-    picture.addEventListener("error", () => place.classList.add("broken"), { once: true });
-    picture.src = src;
-    link.append(picture);
-  } else place.classList.add("broken");
-  link.append(el("span", { class: "name", text: name, "aria-hidden": src ? "true" : null }));
-  place.append(link);
-  return place;
+  const row = places.find(({ offsetTop }) => offsetTop !== from.offsetTop)?.offsetTop;
+  const gap = (/** @type {HTMLElement} */ place) => Math.abs(place.offsetLeft + place.offsetWidth / 2 - middle);
+  return places.filter(({ offsetTop }) => offsetTop === row).sort((a, b) => gap(a) - gap(b))[0];
 }

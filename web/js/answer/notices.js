@@ -47,14 +47,20 @@ export function showWaiting(waiting) {
   show(icon("clock"), el("h2", { text: texts.waitingTitle }), el("p", { text: texts.waitingBody(waiting) }));
 }
 
-/** @param {(() => void)|null} clearFilters */
-export function showNothing(clearFilters) {
+/**
+ * No image: in a search because nothing is within the cut-off, which can be looked beyond.
+ * @param {{search: boolean, closest: (() => void)|null, clearFilters: (() => void)|null}} ways
+ */
+export function showNothing({ search, closest, clearFilters }) {
   kindOf("nothing");
+  const body = closest ? texts.closestAsk : clearFilters ? texts.nothingFiltered : texts.nothingBody;
   show(
     icon("search"),
-    el("h2", { text: texts.nothingTitle }),
-    el("p", { text: clearFilters ? texts.nothingFiltered : texts.nothingBody }),
-    clearFilters && button({ text: texts.clearFilters, click: clearFilters }),
+    el("h2", { text: search ? texts.nothingMatches : texts.nothingTitle }),
+    el("p", { text: body }),
+    el("div", { class: "ways" },
+      closest && button({ text: texts.closestShow, data: { testid: "show-closest" }, click: closest }),
+      clearFilters && button({ text: texts.clearFilters, data: { testid: "nothing-clear" }, click: clearFilters })),
   );
 }
 

@@ -8,15 +8,18 @@ import { texts } from "../texts.js";
 const FORMATS = ["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif", "avif", "jxl",
   "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "pef", "raw"];
 
+/** Filters whose values are offered as they are met. */
+const LEARNT = /** @type {const} */ (["collection", "camera"]);
+
 export class Filters {
-  #collections = new Set();
+  #known = new Set();
+  #quiet = false;
 
   /** @param {(filters: Partial<Query>) => void} onChange */
   constructor(onChange) {
     /** @type {HTMLFormElement} */
     this.form = byId("filters");
     this.toggle = byId("filters-toggle");
-    this.list = byId("collections");
     this.field("format").append(el("option", { value: "", text: texts.any }), ...FORMATS.map((name) => el("option", { value: name, text: name.toUpperCase() })));
     const changed = () => onChange(Object.fromEntries(FILTERS.map((name) => [name, this.field(name).value.trim()])));
     this.form.addEventListener("change", changed);
@@ -47,15 +50,23 @@ export class Filters {
     const active = hasFilters(query);
     this.toggle.classList.toggle("active", active);
     this.form.classList.toggle("active", active);
-    if (active) this.open(true);
+    if (active && !this.#quiet) this.open(true);
   }
 
-  /** Offers the collections of these images. @param {import("../api.js").Image[]} images */
+  /** A change of filters that opens nothing: it is to be seen elsewhere. @param {() => void} change */
+  quietly(change) {
+    this.#quiet = true;
+    change();
+    this.#quiet = false;
+  }
+
+  /** Offers the collections and cameras of these images. @param {import("../api.js").Image[]} images */
   learn(images) {
-    for (const { collection } of images) {
-      if (!collection || this.#collections.has(collection)) continue;
-      this.#collections.add(collection);
-      this.list.append(el("option", { value: collection }));
+    for (const image of images) for (const name of LEARNT) {
+      const value = image[name];
+      if (!value || this.#known.has(`${name}:${value}`)) continue;
+      this.#known.add(`${name}:${value}`);
+      byId(`${name}s`).append(el("option", { value }));
     }
   }
 }

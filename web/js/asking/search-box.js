@@ -1,5 +1,6 @@
 /** The search box: asks 200 ms after the last key, at once on Enter. */
-import { byId } from "../shared/dom.js";
+import { byId, el } from "../shared/dom.js";
+import { texts } from "../texts.js";
 
 const WAIT_MS = 200;
 
@@ -24,12 +25,14 @@ export class SearchBox {
       this.#ask(false);
     });
     document.addEventListener("keydown", (event) => this.#shortcut(event));
+    byId("help").append(el("p", { text: texts.help.body }), el("dl", {}, ...texts.help.ways.flatMap(([how, what]) => [el("dt", {}, el("code", { text: how })), el("dd", { text: what })])));
   }
 
-  /** @param {string} text */
-  set(text) {
+  /** @param {import("./query.js").Query} query */
+  set({ q, like }) {
     clearTimeout(this.#timer);
-    if (this.input.value.trim() !== text.trim()) this.input.value = text;
+    if (this.input.value.trim() !== q.trim()) this.input.value = q;
+    this.input.placeholder = like ? texts.searchBeside : texts.searchHint;
     this.clear.hidden = !this.input.value;
   }
 

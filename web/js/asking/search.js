@@ -4,6 +4,12 @@ import { ApiError, isAbort } from "../api.js";
 /**
  * @typedef {import("../api.js").Page} Page
  * @typedef {import("./query.js").Query} Query
+ * @typedef {object} About what is known of an answer beside its items
+ * @property {string|null} cursor
+ * @property {number|null} total
+ * @property {boolean|null} matched whether anything matches; null: not told
+ * @property {number} rest how many are beyond the cut-off
+ * @property {import("../api.js").Facets|null} facets
  * @typedef {object} View what draws the answers
  * @property {() => void} loading
  * @property {(page: Page) => void} found
@@ -12,15 +18,18 @@ import { ApiError, isAbort } from "../api.js";
  * @property {(error: ApiError) => void} moreFailed
  */
 
+/** @type {About} */
+const NOTHING = { cursor: null, total: null, matched: null, rest: 0, facets: null };
+
+/** @param {Page} page @returns {About} */
+const aboutOf = (page) => ({ cursor: page.next_cursor, total: page.total ?? null, matched: page.matched ?? null, rest: page.rest ?? 0, facets: page.facets ?? null });
+
 export class Search {
   /** @type {AbortController|null} */
   #run = null;
   /** @type {Promise<void>|null} */
   #more = null;
-  /** @type {string|null} */
-  cursor = null;
-  /** @type {number|null} */
-  total = null;
+  about = NOTHING;
   /** @type {ApiError|null} */
   error = null;
 
@@ -31,15 +40,14 @@ export class Search {
     this.view = view;
   }
 
-  /** @param {Query} query */
-  async run(query) {
+  /** @param {Query} query @param {number} [limit] how many at first */
+  async run(query, limit) {
     const run = this.#start(query);
     this.view.loading();
     try {
-      const page = await this.api.page(query, { signal: run.signal });
+      const page = await this.api.page(query, { limit, signal: run.signal });
       if (run !== this.#run) return;
-      this.cursor = page.next_cursor;
-      this.total = page.total ?? null;
+      this.about = aboutOf(page);
       this.view.found(page);
     } catch (error) {
       if (run !== this.#run || isAbort(error)) return;
@@ -50,16 +58,27 @@ export class Search {
 
   /** The next page, once however often it is asked for. */
   more() {
-    if (!this.cursor || !this.#run) return Promise.resolve();
-    this.#more ??= this.#loadMore(this.#run, this.cursor);
+    const { cursor } = this.about;
+    if (!cursor || !this.#run) return Promise.resolve();
+    this.#more ??= this.#loadMore(this.#run, cursor);
     return this.#more;
   }
 
-  /** Takes up an answer drawn before, without asking again. @param {Query} query @param {string|null} cursor @param {number|null} total */
-  resume(query, cursor, total) {
+  /** Takes up an answer drawn before, without asking again. @param {Query} query @param {About} about */
+  resume(query, about) {
     this.#start(query);
-    this.cursor = cursor;
-    this.total = total;
+    this.about = about;
+  }
+
+  /** So many more, or fewer, than were counted. @param {number} n */
+  count(n) {
+    const { total } = this.about;
+    if (total !== null) this.about = { ...this.about, total: Math.max(0, total + n) };
+  }
+
+  /** The first page of what is shown, in place of what was. @param {Page} page */
+  renew(page) {
+    this.resume(this.query, aboutOf(page));
   }
 
   /** The first page of what is shown, as it is now; null when something newer was asked meanwhile. */
@@ -75,7 +94,7 @@ export class Search {
     this.#run = new AbortController();
     this.#more = null;
     this.query = query;
-    this.cursor = null;
+    this.about = NOTHING;
     this.error = null;
     return this.#run;
   }
@@ -86,7 +105,7 @@ export class Search {
       const page = await this.api.page(this.query, { cursor, signal: run.signal });
       if (run !== this.#run) return;
       this.#more = null;
-      this.cursor = page.next_cursor;
+      this.about = { ...this.about, cursor: page.next_cursor };
       this.view.foundMore(page);
     } catch (error) {
       if (run !== this.#run || isAbort(error)) return;

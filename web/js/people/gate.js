@@ -1,3 +1,6 @@
+/** The sign-in service did not answer. */
+export class Unreachable extends Error {}
+
 /** Where requests wait while nobody is signed in. */
 export class Gate {
   /** While it is shut. @type {Promise<void>|null} */

@@ -11,7 +11,7 @@
  * @property {() => void} entered a token is there, the pictures' cookies are set, rights are known
  * @property {() => void} leaving this page is about to be left for good
  */
-import { Gate } from "./gate.js";
+import { Gate, Unreachable } from "./gate.js";
 import { answerIn, claimsOf, Provider, Refused } from "./oidc.js";
 import { texts } from "../texts.js";
 
@@ -29,9 +29,6 @@ const UNSAID_S = 300;
 const GOODBYE_MS = 3000;
 const CLOCKS_MS = 2 * 60_000;
 const HANDED_MS = 2000;
-
-/** The sign-in service did not answer. */
-export class Unreachable extends Error {}
 
 export class Session {
   /** @type {Set<Right>} */

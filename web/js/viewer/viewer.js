@@ -1,8 +1,13 @@
 /** The larger view of one image: a modal dialog over the grid. */
 import { announce } from "../shared/announce.js";
 import { Copies } from "./copies.js";
+import { copyText } from "./clipboard.js";
 import { button, el, icon } from "../shared/dom.js";
-import { downloadUrl, formatBytes, formatDate, formatExposure, formatLocation, formatTaken, mapUrl, nameOf, safeUrl } from "../shared/format.js";
+import { downloadUrl, nameOf } from "../shared/format.js";
+import { Facts } from "./facts.js";
+import { PartOfPicture } from "./region.js";
+import { Picture } from "./picture.js";
+import { Reading } from "./reading.js";
 import { texts } from "../texts.js";
 
 /**
@@ -13,16 +18,15 @@ import { texts } from "../texts.js";
  * @property {() => Promise<void>} more loads more of them
  * @property {(id: string) => void} shown
  * @property {(id: string) => void} closed
- * @property {(image: Image) => void} like
+ * @property {(image: Image, region: import("../asking/query.js").Region|null, add: boolean) => void} like searches by it; `add`: in the search that is under way
+ * @property {() => boolean} searching whether one is
+ * @property {(id: string, signal: AbortSignal) => Promise<Image>} whole with all of its text
  * @property {(id: string) => Promise<void>} remove
  * @property {(image: Image) => boolean} mayRemove
  * @property {(id: string, signal: AbortSignal) => Promise<Image[]>} copies
  * @property {(image: Image) => void} open
  * @property {(id: string) => string} link
  */
-
-/** Formats that most browsers cannot show. */
-const PREVIEW_ONLY = new Set(["tiff", "heif", "jxl", "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "pef", "raw"]);
 
 export class Viewer {
   /** @type {Image|null} */
@@ -32,7 +36,23 @@ export class Viewer {
   forth = button({ icon: "next", label: texts.next, class: "round next", data: { testid: "viewer-next" }, click: () => this.#step(1) });
   copy = button({ icon: "link", text: texts.copyLink, data: { testid: "copy-link" }, click: () => this.#copyLink() });
   deleteButton = button({ icon: "delete", text: texts.delete, class: "button danger", data: { testid: "delete" }, click: () => this.#askDelete(true) });
+  partButton = button({ icon: "part", text: texts.part, data: { testid: "search-part" }, click: () => this.part.open() });
+  addButton = button({ icon: "plus", text: texts.addToSearch, data: { testid: "add-to-search" }, click: () => this.#like(null, true) });
   confirm = button({ text: texts.delete, class: "button danger solid", data: { testid: "confirm-delete" }, click: () => this.#delete() });
+
+  picture = new Picture();
+  part = new PartOfPicture(this.picture.frame, (region, add) => this.#like(region, add), () => this.host.searching());
+  facts = new Facts();
+  reading = new Reading((id, signal) => this.host.whole(id, signal));
+  copies = new Copies((id, signal) => this.host.copies(id, signal), (id) => this.host.link(id), (image) => this.host.open(image));
+  position = el("p", { class: "position" });
+  download = el("a", { class: "button", data: { testid: "download" } }, icon("download"), el("span", { text: texts.download }));
+  problem = el("p", { class: "problem", role: "alert" });
+  ask = el("div", { class: "ask", role: "group", "aria-label": texts.deleteAsk, hidden: true },
+    el("p", { text: texts.deleteAsk }),
+    el("div", {}, button({ text: texts.cancel, data: { testid: "cancel-delete" }, click: () => this.#askDelete(false) }), this.confirm),
+    this.problem);
+  panel = el("div", { class: "panel", tabindex: "-1" });
 
   /** @param {HTMLDialogElement} dialog @param {Host} host */
   constructor(dialog, host) {
@@ -42,7 +62,8 @@ export class Viewer {
     dialog.addEventListener("keydown", (event) => this.#pressed(event));
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
-      if (this.ask.hidden) this.close();
+      if (this.part.on) this.part.close();
+      else if (this.ask.hidden) this.close();
       else this.#askDelete(false);
     });
     dialog.addEventListener("close", () => this.#closed());
@@ -57,8 +78,11 @@ export class Viewer {
     this.image = image;
     this.#askDelete(false);
     this.deleteButton.hidden = !this.host.mayRemove(image);
-    this.#drawPicture(image);
-    this.#drawFacts(image);
+    this.picture.show(image);
+    this.part.reset(image);
+    this.facts.show(image);
+    this.#drawActions(image);
+    this.reading.show(image);
     this.copies.show(image);
     this.#drawSteps();
     this.dialog.setAttribute("aria-label", nameOf(image));
@@ -76,84 +100,32 @@ export class Viewer {
   }
 
   #build() {
-    this.frame = el("div", { class: "frame" });
-    this.note = el("p", { class: "note", hidden: true });
-    this.position = el("p", { class: "position" });
-    const stage = el("div", { class: "stage" }, el("div", { class: "room" }, this.frame), this.note, this.back, this.forth,
-      el("div", { class: "bar" }, this.closeButton, this.position));
-    swipes(stage, (step) => this.#step(step));
-
-    this.name = el("h2");
-    this.download = el("a", { class: "button", data: { testid: "download" } }, icon("download"), el("span", { text: texts.download }));
-    this.problem = el("p", { class: "problem", role: "alert" });
-    this.ask = el("div", { class: "ask", role: "group", "aria-label": texts.deleteAsk, hidden: true },
-      el("p", { text: texts.deleteAsk }),
-      el("div", {}, button({ text: texts.cancel, data: { testid: "cancel-delete" }, click: () => this.#askDelete(false) }), this.confirm),
-      this.problem);
-    this.copies = new Copies((id, signal) => this.host.copies(id, signal), (id) => this.host.link(id), (image) => this.host.open(image));
-    this.facts = el("dl", { class: "facts" });
-    this.panel = el("div", { class: "panel", tabindex: "-1" }, this.name,
+    this.part.onClose = () => this.open && this.partButton.focus();
+    const stage = el("div", { class: "stage" }, el("div", { class: "room" }, this.picture.frame), this.picture.note, this.back, this.forth,
+      el("div", { class: "bar" }, this.closeButton, this.position, this.part.bar));
+    swipes(stage, (step) => this.part.on || this.#step(step));
+    this.panel.append(el("div", { class: "title" }, this.facts.name, this.facts.match),
       el("div", { class: "actions" },
-        button({ icon: "like", text: texts.moreLikeThis, class: "button primary", data: { testid: "more-like-this" }, click: () => this.image && this.host.like(this.image) }),
-        this.download, this.copy, this.deleteButton),
-      this.ask, this.copies.section, this.facts);
+        button({ icon: "like", text: texts.moreLikeThis, class: "button primary", data: { testid: "more-like-this" }, click: () => this.#like(null, false) }),
+        this.addButton, this.partButton, this.download, this.copy, this.deleteButton),
+      this.ask, this.reading.section, this.copies.section, this.facts.list);
     this.dialog.append(stage, this.panel);
   }
 
-  /** The thumbnail at once, the file over it when it has come. @param {Image} image */
-  #drawPicture(image) {
-    const ratio = image.width > 0 && image.height > 0 ? image.width / image.height : 1.5;
-    this.frame.style.setProperty("--ratio", String(ratio));
-    this.frame.style.setProperty("--width", String(image.width || 512));
-    this.frame.replaceChildren();
-    this.note.hidden = true;
-    const small = safeUrl(image.thumbnail_url);
-    const large = PREVIEW_ONLY.has(image.format) ? "" : safeUrl(image.url);
-    const note = (/** @type {string} */ text) => {
-      if (this.image !== image) return;
-      this.note.textContent = text;
-      this.note.hidden = false;
-    };
-    const preview = small && el("img", { class: "small", alt: large ? "" : nameOf(image), src: small });
-    if (preview) this.frame.append(preview);
-    if (!large) return note(small ? texts.previewOnly(image.format.toUpperCase()) : texts.notShown);
-    const full = el("img", { class: "large", alt: nameOf(image), decoding: "async", data: { testid: "viewer-image" } });
-    full.addEventListener("load", () => full.classList.add("loaded"));
-    full.addEventListener("error", () => {
-      full.remove();
-      if (preview) preview.alt = nameOf(image);
-      note(preview ? texts.previewOnly(image.format.toUpperCase()) : texts.notShown);
-    });
-    full.src = large;
-    this.frame.append(full);
+  /** @param {import("../asking/query.js").Region|null} region @param {boolean} add */
+  #like(region, add) {
+    if (this.image) this.host.like(this.image, region, add);
   }
 
   /** @param {Image} image */
-  #drawFacts(image) {
-    this.name.textContent = nameOf(image);
+  #drawActions(image) {
     setText(this.copy, texts.copyLink);
+    const ready = image.state === "ready";
+    this.partButton.hidden = !ready;
+    this.addButton.hidden = !ready || !this.host.searching();
     const href = downloadUrl(image.url);
     if (href) this.download.href = href;
     else this.download.removeAttribute("href");
-    const names = texts.facts;
-    const place = image.location;
-    const map = place && el("a", { href: mapUrl(place), target: "_blank", rel: "noopener noreferrer", text: formatLocation(place), "aria-label": texts.onMap(formatLocation(place)) });
-    const file = [image.format?.toUpperCase(), image.bytes > 0 && formatBytes(image.bytes)].filter(Boolean).join(" · ");
-    /** @type {[string, any][]} */
-    const rows = [
-      [names.size, image.width > 0 && texts.pixels(image.width, image.height)],
-      [names.file, file],
-      [names.taken, image.taken_at && formatTaken(image.taken_at)],
-      [names.uploaded, image.uploaded_at && formatDate(image.uploaded_at)],
-      [names.camera, image.camera],
-      [names.lens, image.lens],
-      [names.exposure, image.exposure && formatExposure(image.exposure)],
-      [names.collection, image.collection],
-      [names.location, map],
-      [names.score, image.score !== undefined && image.score !== null && image.score.toFixed(3)],
-      [names.state, image.state !== "ready" && (image.reason || image.state)],
-    ];
-    this.facts.replaceChildren(...rows.filter(([, value]) => value).flatMap(([name, value]) => [el("dt", { text: name }), el("dd", {}, value)]));
   }
 
   #drawSteps() {
@@ -192,18 +164,8 @@ export class Viewer {
 
   async #copyLink() {
     if (!this.image) return;
-    const link = this.host.link(this.image.id);
-    try {
-      await navigator.clipboard.writeText(link);
-    } catch {
-      const field = el("textarea", { class: "vh", readonly: true });
-      field.value = link;
-      this.dialog.append(field);
-      field.select();
-      document.execCommand("copy");
-      field.remove();
-      this.copy.focus();
-    }
+    await copyText(this.host.link(this.image.id), this.dialog);
+    this.copy.focus();
     setText(this.copy, texts.copied);
     announce(texts.copied);
   }
@@ -244,7 +206,9 @@ export class Viewer {
   #closed() {
     const id = this.image?.id ?? "";
     this.image = null;
-    this.frame.replaceChildren();
+    this.part.close();
+    this.picture.clear();
+    this.reading.hide();
     this.copies.hide();
     this.host.closed(id);
   }

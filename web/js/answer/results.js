@@ -1,0 +1,202 @@
+/** Draws what a search answered: the pictures, the line that counts them, and what stands where none are. */
+import { announce } from "../shared/announce.js";
+import { byId } from "../shared/dom.js";
+import { Grid } from "./grid.js";
+import { hideNotice, noticeShown, showEmpty, showError, showNothing, showWaiting } from "./notices.js";
+import { hasFilters, isLibrary } from "../asking/query.js";
+import { texts } from "../texts.js";
+
+/**
+ * @typedef {import("../api.js").Image} Image
+ * @typedef {import("../api.js").Page} Answer
+ * @typedef {import("../asking/query.js").Query} Query
+ */
+
+const RETRY_MS = 4000;
+const REFRESHED_MS = 1500;
+/** The most images the API gives at once. */
+const MOST_AT_ONCE = 200;
+
+export class Results {
+  #retryTimer = 0;
+  #againTimer = 0;
+
+  /** @param {import("../page.js").Page} page */
+  constructor(page) {
+    this.page = page;
+    this.grid = new Grid(byId("grid"), byId("rest"), (image) => page.viewing.open(image));
+    this.copies = byId("copies");
+    this.copies.addEventListener("click", () => page.ask({ ...this.#query, copies: this.#query.copies ? "" : "all" }));
+    this.order = byId("order");
+    this.order.addEventListener("change", () => page.ask(/** @type {Query} */ ({ ...this.#query, order: this.order.value, closest: "" })));
+    this.tail = byId("tail");
+    this.tail.querySelector("button").addEventListener("click", () => this.#showClosest());
+    this.more = byId("more");
+    this.moreButton = this.more.querySelector("button");
+    this.moreButton.addEventListener("click", () => this.#loadMore());
+    this.watch = new IntersectionObserver(([entry]) => entry.isIntersecting && this.#loadMore(), { rootMargin: "1200px 0px" });
+  }
+
+  get #query() {
+    return this.page.search.query;
+  }
+
+  get #about() {
+    return this.page.search.about;
+  }
+
+  /* What the search tells */
+
+  loading() {
+    clearTimeout(this.#retryTimer);
+    this.#showMore(false);
+    if (this.grid.items.length || noticeShown()) return this.grid.stale();
+    this.grid.skeleton();
+    byId("summary").textContent = texts.searching;
+  }
+
+  /** @param {Answer} answer */
+  found(answer) {
+    this.draw(answer.items);
+    if (!this.page.plainLibrary) announce(announcementOf(this.#about, answer.items.length));
+  }
+
+  /** @param {Answer} answer */
+  foundMore(answer) {
+    this.grid.partial = Boolean(this.#about.cursor);
+    this.grid.append(answer.items);
+    this.page.filters.learn(answer.items);
+    this.#drawCopiesToggle();
+    this.#showMore(Boolean(this.#about.cursor));
+  }
+
+  /** @param {import("../api.js").ApiError} error */
+  failed(error) {
+    const { search, status } = this.page;
+    this.grid.partial = false;
+    this.grid.show([]);
+    byId("summary").textContent = "";
+    this.#drawControls();
+    if (showError(error, () => search.run(search.query))) announce(error.message);
+    if (error.passing) this.#retryTimer = setTimeout(() => status.refresh(), RETRY_MS);
+  }
+
+  moreFailed() {
+    this.grid.finish();
+    this.moreButton.textContent = texts.moreFailed;
+  }
+
+  /* What is drawn */
+
+  /** @param {Image[]} items */
+  draw(items) {
+    this.grid.partial = Boolean(this.#about.cursor);
+    this.grid.show(items);
+    this.page.filters.learn(items);
+    this.drawSummary();
+    this.#showMore(Boolean(this.#about.cursor));
+  }
+
+  drawSummary() {
+    const shown = this.grid.items.length;
+    const query = this.#query;
+    byId("summary").textContent = !shown ? "" : this.#summary(Math.max(this.#about.total ?? 0, shown));
+    this.#drawControls();
+    if (shown) hideNotice();
+    else if (!this.page.plainLibrary) this.#sayNothing(query);
+    else if (this.page.status.waiting) showWaiting(this.page.status.waiting);
+    else showEmpty(this.page.chooseFiles());
+  }
+
+  /** How many stands in the status line already when it is all of them. @param {number} total */
+  #summary(total) {
+    const query = this.#query;
+    if (isLibrary(query)) return hasFilters(query) ? texts.filtered(total) : texts.library;
+    const { matched } = this.#about;
+    if (matched === null) return total === this.page.status.stats?.images.ready ? texts.rankedAll : texts.ranked(total);
+    if (query.closest) return matched ? texts.closestToo(total) : texts.closestOnly;
+    return texts.matching(total);
+  }
+
+  /** @param {Query} query */
+  #sayNothing(query) {
+    const { matched, rest } = this.#about;
+    showNothing({
+      search: !isLibrary(query) && matched !== null,
+      closest: rest > 0 ? () => this.#showClosest() : null,
+      clearFilters: hasFilters(query) ? () => this.page.filters.form.reset() : null,
+    });
+  }
+
+  #drawControls() {
+    const query = this.#query;
+    const { facets, matched, rest } = this.#about;
+    const search = !isLibrary(query);
+    const shown = this.grid.items.length > 0;
+    this.order.closest("label").hidden = !search || !shown || matched === false;
+    this.order.value = query.order || "";
+    this.page.narrow.show(search ? facets : null, query);
+    byId("lead").hidden = !search || !shown || matched !== false;
+    byId("beyond-title").hidden = !byId("lead").hidden;
+    this.tail.hidden = !shown || !rest || Boolean(this.#about.cursor);
+    byId("tail-text").textContent = texts.lessAlikeMore(rest);
+    this.#drawCopiesToggle();
+  }
+
+  /** Offered where copies are folded away, and where they are not because that was asked for. */
+  #drawCopiesToggle() {
+    const query = this.#query;
+    const folded = this.grid.items.some(({ copies }) => copies && copies.exact + copies.near > 0);
+    this.copies.hidden = isLibrary(query) || !this.grid.items.length || !(query.copies || folded);
+    this.copies.textContent = query.copies ? texts.copiesFold : texts.copiesShow;
+  }
+
+  /** What is beyond the cut-off too, behind what is shown. It has no order but its likeness. */
+  #showClosest() {
+    const shown = this.grid.items.length;
+    this.page.ask({ ...this.#query, closest: "true", order: "" }, shown ? { limit: Math.min(MOST_AT_ONCE, shown + 60) } : {});
+  }
+
+  /* Paging */
+
+  /** @param {boolean} on */
+  #showMore(on) {
+    this.more.hidden = !on;
+    this.moreButton.textContent = texts.more;
+    this.tail.hidden = on || !this.grid.items.length || !this.#about.rest;
+    this.watch.unobserve(this.more);
+    if (on) this.watch.observe(this.more); // asked anew each time: fires again while still in sight
+  }
+
+  #loadMore() {
+    this.moreButton.textContent = texts.moreLoading;
+    this.watch.unobserve(this.more); // until the page has come; after a failure only by hand
+    return this.page.search.more();
+  }
+
+  /* What is deleted */
+
+  /** @param {string} id */
+  removed(id) {
+    const image = this.grid.items.find((each) => each.id === id);
+    if (!image || (image.copies && image.copies.exact + image.copies.near > 0)) this.#askAgainSoon();
+    if (image || isLibrary(this.#query)) this.page.search.count(-1);
+    this.grid.remove(id);
+    this.drawSummary();
+  }
+
+  /** A copy is gone: those behind it come forward, or one fewer stands behind another. The index may take a second. */
+  #askAgainSoon() {
+    const query = this.#query;
+    clearTimeout(this.#againTimer);
+    this.#againTimer = setTimeout(() => this.#query === query && this.page.search.run(query), REFRESHED_MS);
+  }
+}
+
+/** @param {import("../asking/search.js").About} about @param {number} shown */
+function announcementOf({ matched, total }, shown) {
+  const n = Math.max(total ?? 0, shown);
+  if (matched === null) return texts.foundAnnounce(n);
+  if (matched) return texts.matching(n);
+  return shown ? texts.closestAnnounce(n) : texts.nothingMatches;
+}

@@ -1,0 +1,187 @@
+/** Puts the parts together: the address says what is shown, the parts tell the address what was asked. */
+import { Chips } from "./asking/chips.js";
+import { openPicker, takeFiles } from "./uploads/drop.js";
+import { Arrivals } from "./library/arrivals.js";
+import { byId } from "./shared/dom.js";
+import { Filters } from "./asking/filters.js";
+import { KeptAnswers } from "./asking/kept.js";
+import { Narrow } from "./asking/narrow.js";
+import { anew, hasFilters, isLibrary, queryAddress, readQuery, sameQuery } from "./asking/query.js";
+import { Results } from "./answer/results.js";
+import { Search } from "./asking/search.js";
+import { SearchBox } from "./asking/search-box.js";
+import { Status } from "./library/status.js";
+import { texts } from "./texts.js";
+import { UploadPanel } from "./uploads/upload-panel.js";
+import { Uploads } from "./uploads/uploads.js";
+import { Viewing } from "./viewer/viewing.js";
+
+/**
+ * @typedef {import("./asking/query.js").Query} Query
+ * @typedef {import("./api.js").Image} Image
+ */
+
+export class Page {
+  kept = new KeptAnswers();
+  #typing = false;
+
+  /** @param {import("./api.js").Api} api */
+  constructor(api) {
+    const { query, image } = readQuery(location.search);
+    this.api = api;
+    this.results = new Results(this);
+    this.search = new Search(api, query, this.results);
+    this.box = new SearchBox((text, typing) => this.#asked(text, typing));
+    this.chips = new Chips((change) => this.ask(anew(this.search.query, change)), (id) => this.#imageOf(id));
+    this.filters = new Filters((filters) => this.ask({ ...this.search.query, ...filters }));
+    this.narrow = new Narrow((filters) => this.filters.quietly(() => this.ask({ ...this.search.query, ...filters })));
+    this.uploads = new Uploads(api, { changed: (upload) => this.panel.changed(upload), ready: (images) => this.arrivals.uploaded(images) });
+    this.panel = new UploadPanel(byId("uploads"), this.uploads, (each) => this.viewing.open(each));
+    this.arrivals = new Arrivals(this);
+    this.status = new Status(api, byId("status"), {
+      pending: () => this.uploads.busy,
+      changed: (now, before) => this.arrivals.counted(now, before),
+      rejected: async () => (await this.#list("rejected")).open(),
+      dead: async () => (await this.#list("dead")).open(),
+    });
+    this.viewing = new Viewing(this);
+    takeFiles((files) => this.#takeFiles(files), () => api.may("upload"));
+    this.#drawRights();
+    this.#listen();
+    this.#drawQuery(query);
+    this.search.run(query).then(() => this.viewing.prepare());
+    this.status.refresh();
+    if (image) this.viewing.openById(image);
+  }
+
+  #listen() {
+    addEventListener("popstate", () => this.#follow());
+    addEventListener("online", () => this.search.error && this.search.run(this.search.query));
+    addEventListener("beforeunload", (event) => this.busy() && event.preventDefault());
+    byId("search").addEventListener("blur", () => (this.#typing = false));
+    document.querySelector(".brand")?.addEventListener("click", (event) => {
+      if (/** @type {MouseEvent} */ (event).ctrlKey || /** @type {MouseEvent} */ (event).metaKey) return;
+      event.preventDefault();
+      this.ask(readQuery("").query);
+    });
+  }
+
+  /* What is asked */
+
+  /**
+   * Asks for something new: a step in the history, unless it goes on from the last one.
+   * @param {Query} query
+   * @param {{step?: "push"|"replace", limit?: number}} [how] `limit`: how many at first; the answer goes on from what is shown
+   */
+  ask(query, { step = "push", limit } = {}) {
+    this.#typing = false;
+    if (sameQuery(query, this.search.query) && !this.search.error) return this.#drawQuery(query);
+    this.#keepAnswer();
+    history[step === "push" ? "pushState" : "replaceState"](null, "", queryAddress(query));
+    this.#run(query, limit);
+  }
+
+  /** @param {string} text @param {boolean} typing */
+  #asked(text, typing) {
+    const goesOn = this.#typing;
+    this.ask(anew(this.search.query, { q: text }), { step: goesOn ? "replace" : "push" });
+    this.#typing = typing;
+  }
+
+  /** @param {Query} query @param {number} [limit] */
+  #run(query, limit) {
+    this.#drawQuery(query);
+    this.search.run(query, limit);
+    if (!limit) scrollTo(0, 0);
+  }
+
+  /** The address has changed by the back or forward button. */
+  #follow() {
+    const { query, image } = readQuery(location.search);
+    this.#typing = false;
+    if (!sameQuery(query, this.search.query)) {
+      this.#keepAnswer();
+      const kept = this.kept.of(query);
+      if (kept) {
+        this.#drawQuery(query);
+        this.search.resume(query, kept.about);
+        this.results.draw(kept.items);
+        scrollTo(0, kept.scroll);
+      } else this.#run(query);
+    }
+    this.viewing.follow(image);
+  }
+
+  #keepAnswer() {
+    const { items, busy } = this.results.grid;
+    this.kept.keep(this.search.query, items.length && !busy ? { items, about: this.search.about, scroll: scrollY } : null);
+  }
+
+  /** @param {Query} query */
+  #drawQuery(query) {
+    const words = query.q.trim();
+    this.box.set(query);
+    this.filters.set(query);
+    this.chips.set(query);
+    document.title = words ? `${words} · ${texts.title}` : texts.title;
+  }
+
+  get plainLibrary() {
+    return isLibrary(this.search.query) && !hasFilters(this.search.query);
+  }
+
+  /** @param {string} id */
+  async #imageOf(id) {
+    return this.results.grid.items.find((image) => image.id === id) ?? (await this.api.image(id).catch(() => undefined));
+  }
+
+  /* Who is here */
+
+  busy() {
+    return this.uploads.in("queued", "uploading").length > 0;
+  }
+
+  /** Signed in, for the first time or anew: pictures that were refused meanwhile are asked for again. */
+  entered() {
+    this.#drawRights();
+    this.results.grid.askAgain();
+  }
+
+  leaving() {
+    this.uploads.cancelAll();
+  }
+
+  #drawRights() {
+    byId("upload-button").hidden = !this.api.may("upload");
+  }
+
+  /* Uploads, and the lists of what went wrong */
+
+  /** @param {File[]} files */
+  #takeFiles(files) {
+    this.uploads.add(files, this.search.query.collection);
+    this.status.refresh();
+  }
+
+  /** @type {Partial<Record<"rejected"|"dead", {open: () => void}>>} */
+  #lists = {};
+
+  /** Fetched when first asked for. @param {"rejected"|"dead"} name */
+  async #list(name) {
+    const gone = () => this.status.refresh();
+    if (name === "rejected") return (this.#lists.rejected ??= new (await import("./library/rejected.js")).Rejected(byId("rejected"), this.api, gone));
+    return (this.#lists.dead ??= new (await import("./library/dead-letters.js")).DeadLetters(byId("dead"), this.api, gone));
+  }
+
+  /** @param {string} id */
+  async remove(id) {
+    await this.api.remove(id);
+    this.kept.clear();
+    this.results.removed(id);
+    this.status.refresh();
+  }
+
+  chooseFiles() {
+    return this.api.may("upload") ? openPicker : null;
+  }
+}
