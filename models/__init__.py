@@ -22,8 +22,8 @@ downloads a published model, pinned in models.lock (docs/models.md): `fetch` say
     python -m models calibrate FOLDER [--photos DIR]
 
 measures what the model's answers are cut off by and writes it beside the weights; `starter` and
-`fetch` end with it, and `optimise` takes it along: `calibrate_words` and `calibrate_pictures` say
-what it is measured on, `calibrate` measures. docs/adr/0031-calibration.md has the reasons.
+`fetch` end with it, and `optimise` takes it along: `calibrate_words` has the texts it is measured
+on, `calibrate` measures. docs/adr/0031-calibration.md has the reasons.
 
     python -m models optimise FOLDER [--form int8|fp16] [--out DIR] [--photos DIR]
 

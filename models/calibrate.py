@@ -21,10 +21,9 @@ from tqdm import tqdm
 from chalicelib.clip import Clip, load_clip
 from chalicelib.clip.calibration import FILE, Calibration, centred, responses
 from chalicelib.errors import ModelError
-from models.calibrate_pictures import null_pictures
 from models.calibrate_words import null_texts
 from models.steps import step
-from models.verify import MOST_PICTURES, sample_of
+from models.verify import MOST_PICTURES, pictures_of
 
 VERSION = 1
 """Raised with every change that makes other numbers: every model is then calibrated anew."""
@@ -32,8 +31,12 @@ VERSION = 1
 NEAREST = 0.001
 """The share of the nouns, those that fit a picture best, of which r is the mean."""
 
-LEAST = 0.05
-"""The quantile of the photos' r that no r is below."""
+LEAST = 0.5
+"""No r is below this share of the photos' median: it would make a picture of nothing answer to
+everything. No photo has come near."""
+
+ALIKE = 95
+"""The percentile of the inner products of different photos that `Calibration.alike` is."""
 
 _AT_ONCE = 512
 """Texts between two steps of the progress bar."""
@@ -50,7 +53,7 @@ Rows = NDArray[np.float32]
 @dataclass(frozen=True, slots=True)
 class Source:
     """What a calibration is made from: nouns, and a folder of 50 or more varied photos (or of
-    fewer, of which crops are taken too, as `models.verify.sample_of` does)."""
+    fewer, of which crops are taken too, as `models.verify.pictures_of` does)."""
 
     nouns: list[str]
     photos: Path
@@ -72,15 +75,17 @@ def calibrate(folder: Path, source: Source) -> Calibration:
     ConfigurationError where there are too few photos.
     """
     clip = load_clip(folder, device="cpu")
-    pixels = sample_of(source.photos, [], clip.pixel_spec).pixels
-    with step("calibrate", f"embedding {len(pixels)} pictures"):
-        photos = clip.embed_pixels(pixels)
-        nothing = clip.embed_pixels(null_pictures(clip.pixel_spec.crop))
+    pictures = pictures_of(source.photos, clip.pixel_spec)
+    with step("calibrate", f"embedding {len(pictures.pixels)} pictures"):
+        photos = clip.embed_pixels(pictures.pixels)
     nouns = _embedded(clip, source.nouns)
     texts_mean, images_mean = _mean(nouns), _mean(photos)
     bank, scale = _packed(centred(nouns, texts_mean))
     nearest = max(1, round(NEAREST * len(bank)))
-    answers = responses(centred(photos, images_mean), bank * scale[:, None], nearest)
+    seen = centred(photos, images_mean)
+    answers = responses(seen, bank * scale[:, None], nearest)
+    least = max(LEAST * float(np.median(answers)), _NO_LESS)
+    kept = seen / np.maximum(answers, np.float32(least))[:, None]
     arrays = {
         "calibrator": np.asarray(VERSION, np.int64),
         "version": np.asarray(source.version(clip.fingerprint)),
@@ -90,9 +95,9 @@ def calibrate(folder: Path, source: Source) -> Calibration:
         "bank": bank,
         "bank_scale": scale,
         "nearest": np.asarray(nearest, np.int64),
-        "least": np.asarray(max(np.quantile(answers, LEAST), _NO_LESS), np.float32),
+        "least": np.asarray(least, np.float32),
+        "alike": np.asarray(_alike(seen[pictures.whole], kept[pictures.whole]), np.float32),
         "null_texts": clip.embed_texts(null_texts()),
-        "null_images": nothing,
     }
     with _fresh(folder) as fresh:
         _write(fresh, arrays)
@@ -126,7 +131,7 @@ def share(source: Path, form: Path) -> None:
 
 
 def _digests(photos: Path) -> Iterator[bytes]:
-    """The sha256 of each file that `sample_of` looks at."""
+    """The sha256 of each file that `pictures_of` looks at."""
     for path in sorted(path for path in photos.rglob("*") if path.is_file())[:MOST_PICTURES]:
         with path.open("rb") as file:
             yield hashlib.file_digest(file, "sha256").digest()
@@ -139,6 +144,12 @@ def _embedded(clip: Clip, texts: list[str]) -> Rows:
             parts.append(clip.embed_texts(texts[start : start + _AT_ONCE]))
             bar.update(len(parts[-1]))
     return np.concatenate(parts)
+
+
+def _alike(seen: Rows, kept: Rows) -> float:
+    """`ALIKE` of the inner products of each row of one with the other's, but its own."""
+    pairs = ~np.eye(len(seen), dtype=bool)
+    return float(np.percentile((seen @ kept.T)[pairs], ALIKE))
 
 
 def _mean(rows: Rows) -> Rows:

@@ -85,7 +85,20 @@ class Figures:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Photos and crops of them, uint8 [N, S, S, 3]; `whole` are the places of the photos."""
+
+    pixels: NDArray[np.uint8]
+    whole: list[int]
+
+
 def sample_of(photos: Path, texts: list[str], spec: PixelSpec) -> Sample:
+    """`pictures_of` the folder, and `texts`. Raises as that does."""
+    return Sample(pictures_of(photos, spec).pixels, texts)
+
+
+def pictures_of(photos: Path, spec: PixelSpec) -> Pictures:
     """The pictures in a folder, with crops of them where they are few, prepared as `spec` says.
 
     Raises ConfigurationError where the folder holds too few.
@@ -93,6 +106,7 @@ def sample_of(photos: Path, texts: list[str], spec: PixelSpec) -> Sample:
     from chalicelib.images import open_upright
 
     found: list[NDArray[np.uint8]] = []
+    whole: list[int] = []
     paths = sorted(path for path in photos.rglob("*") if path.is_file())
     crops = len(paths) < MOST_PICTURES // (1 + len(_CORNERS))
     for path in paths[:MOST_PICTURES]:
@@ -100,6 +114,7 @@ def sample_of(photos: Path, texts: list[str], spec: PixelSpec) -> Sample:
             image = open_upright(path.read_bytes()).image
         except Permanent:
             continue
+        whole.append(len(found))
         found.append(to_pixels(image, spec))
         width, height = image.size
         for left, top in _CORNERS if crops and min(width, height) >= 16 else ():
@@ -117,7 +132,7 @@ def sample_of(photos: Path, texts: list[str], spec: PixelSpec) -> Sample:
             f"{photos} holds too few pictures; give a folder of {least} or more.",
             field="photos",
         )
-    return Sample(np.stack(found), texts)
+    return Pictures(np.stack(found), whole)
 
 
 def vectors_of(folder: Path, sample: Sample) -> Vectors:

@@ -55,6 +55,9 @@ class Calibration:
         self._images_mean = self._rows("images_mean", (dim,))
         self._nearest = int(self._number("nearest"))
         self._least = self._number("least")
+        self.alike: float = self._number("alike")
+        """How alike two photos of different things are: of 100 pairs, 95 have an inner product
+        (one as stored, one as searched by) below this."""
         if self._nearest < 1 or self._least <= 0:
             raise self._damaged("nearest and least are not above 0")
 
@@ -80,11 +83,6 @@ class Calibration:
     def null_texts(self) -> NDArray[np.float32]:
         """What texts that no picture shows are searched by: unit rows, float32 [250, D]."""
         return self.of_texts(self._rows("null_texts", (None, self._dim)))
-
-    @functools.cached_property
-    def null_images(self) -> NDArray[np.float32]:
-        """The same of pictures that show nothing: unit rows, float32 [M, D]."""
-        return self.of_images(self._rows("null_images", (None, self._dim)))
 
     @functools.cached_property
     def _bank(self) -> NDArray[np.float32]:

@@ -38,7 +38,7 @@ def arrays(seed: int = 0) -> dict[str, Any]:
         "nearest": np.asarray(NEAREST),
         "least": np.asarray(0.05, np.float32),
         "null_texts": unit(rng.normal(size=(250, DIM))),
-        "null_images": unit(rng.normal(size=(64, DIM))),
+        "alike": np.asarray(0.5, np.float32),
     }
 
 
@@ -123,7 +123,7 @@ def test_a_picture_that_is_the_mean_itself_still_has_a_vector(folder: Path) -> N
 def test_null_queries_come_as_queries_do(calibration: Calibration) -> None:
     made = arrays()
     assert np.array_equal(calibration.null_texts, calibration.of_texts(made["null_texts"]))
-    assert np.array_equal(calibration.null_images, calibration.of_images(made["null_images"]))
+    assert calibration.alike == 0.5
 
 
 def test_a_folder_without_the_file_has_none(tmp_path: Path, tiny: Path) -> None:
@@ -150,6 +150,8 @@ def changed(path: Path, **changes: Any) -> None:
         ({"nearest": np.asarray([1, 2])}, "nearest is no number"),
         ({"least": np.asarray(0.0)}, "least"),
         ({"least": np.asarray(np.inf)}, "least is no number"),
+        ({"alike": None}, "alike"),
+        ({"alike": np.asarray(np.nan)}, "alike is no number"),
     ],
 )
 def test_a_damaged_file_is_refused_with_the_command_that_mends_it(
