@@ -85,7 +85,7 @@ def calibrate(folder: Path, source: Source) -> Calibration:
     seen = centred(photos, images_mean)
     answers = responses(seen, bank * scale[:, None], nearest)
     least = max(LEAST * float(np.median(answers)), _NO_LESS)
-    kept = seen / np.maximum(answers, np.float32(least))[:, None]
+    kept = seen / answers.clip(min=least)[:, None]
     arrays = {
         "calibrator": np.asarray(VERSION, np.int64),
         "version": np.asarray(source.version(clip.fingerprint)),
