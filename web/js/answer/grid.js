@@ -98,6 +98,11 @@ export class Grid {
     return Boolean(link);
   }
 
+  /** The first of those beyond the cut-off. */
+  focusBeyond() {
+    this.rest.querySelector("a")?.focus({ preventScroll: true });
+  }
+
   /** Asks once more for the pictures that did not come. */
   askAgain() {
     for (const place of this.#places.values()) {

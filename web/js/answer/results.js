@@ -20,6 +20,8 @@ const MOST_AT_ONCE = 200;
 export class Results {
   #retryTimer = 0;
   #againTimer = 0;
+  /** The button that asked for what is beyond the cut-off is gone by then: the focus goes there. */
+  #goBeyond = false;
 
   /** @param {import("../page.js").Page} page */
   constructor(page) {
@@ -58,6 +60,8 @@ export class Results {
   /** @param {Answer} answer */
   found(answer) {
     this.draw(answer.items);
+    if (this.#goBeyond) this.grid.focusBeyond();
+    this.#goBeyond = false;
     if (!this.page.plainLibrary) announce(announcementOf(this.#about, answer.items.length));
   }
 
@@ -154,6 +158,7 @@ export class Results {
   /** What is beyond the cut-off too, behind what is shown. It has no order but its likeness. */
   #showClosest() {
     const shown = this.grid.items.length;
+    this.#goBeyond = true;
     this.page.ask({ ...this.#query, closest: "true", order: "" }, shown ? { limit: Math.min(MOST_AT_ONCE, shown + 60) } : {});
   }
 
