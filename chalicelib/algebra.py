@@ -20,6 +20,11 @@ LEFT_OUT_WEIGHT = 0.4
 """How much the meaning of `-word` counts, of all that one text leaves out together. At 0.2 a
 quarter of what is not wanted stays, at 0.4 nothing; above, what is wanted begins to go too."""
 
+GIVES_WAY = 1.5
+"""What is subtracted lowers the ρ of what is wanted by the cosine between the query and what is
+wanted, and somewhat more where that has a little of both, as another dog has of a terrier. So the
+threshold is lowered by the cosine to this power."""
+
 LEAST_SUM = 0.05
 """Parts whose sum is a smaller share of what they weigh say nothing."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from aws_lambda_powertools import Logger
 
 from chalicelib import cursors
-from chalicelib.algebra import Sum, sum_of
+from chalicelib.algebra import GIVES_WAY, Sum, sum_of
 from chalicelib.index.base import Place, RankedSet, Searched
 from chalicelib.log import SERVICE
 from chalicelib.meanings import Meanings, QueryEncoder, wording_of
@@ -106,15 +106,12 @@ class Search:
         return sum_of(terms, field="text" if alone else "parts")
 
     def _threshold(self, asked: Sum) -> float | None:
-        """The least ρ of a best answer; None where the model has no calibration.
-
-        What is subtracted takes of the ρ of what is wanted as much as it turns the query away from
-        it, and the threshold gives way as far."""
+        """The least ρ of a best answer; None where the model has no calibration."""
         measured = self._thresholds.current()
         if measured is None:
             return None
         by_kind = threshold_of(measured.texts, measured.images, asked.pictures, asked.length)
-        return asked.wanted * by_kind
+        return float(by_kind * asked.wanted**GIVES_WAY)
 
     def _ranked(
         self, request: SearchRequest, asked: Sum, threshold: float | None, after: Place | None

@@ -178,8 +178,9 @@ class LocalStack:
             cursor = {"cursor": page["next_cursor"]}
 
     def found(self, text: str, **filters: Any) -> list[str]:
-        """The names that a search for `text` finds, best first."""
-        answer = self.post("/search", {"text": text, "filters": filters, "limit": 200})
+        """The names that a search for `text` ranks, best first, also of what does not match."""
+        body = {"text": text, "filters": filters, "limit": 200, "closest": True}
+        answer = self.post("/search", body)
         return [item["name"] for item in answer["items"]]
 
     # --- the buckets --------------------------------------------------------------------------

@@ -30,10 +30,15 @@ def all_hits(stack: LocalStack, body: dict[str, Any], limit: int) -> list[dict[s
 
 def test_more_like_this_finds_its_like_and_leaves_itself_out(stack: LocalStack) -> None:
     left = next(i for i in stack.images(collection="samples") if i["name"] == "motorcycle-left.png")
-    answer = stack.post("/search", {"id": left["id"], "filters": {"collection": "samples"}})
-    assert answer["items"][0]["name"] == "motorcycle-right.png"
-    assert left["id"] not in {item["id"] for item in answer["items"]}
-    assert answer["total"] == 27
+    body = {"id": left["id"], "filters": {"collection": "samples"}}
+    like = stack.post("/search", body)
+    assert [item["name"] for item in like["items"]] == ["motorcycle-right.png"]
+    assert like["matched"]
+    every = stack.post("/search", {**body, "closest": True})
+    assert every["items"][0] == like["items"][0]
+    assert left["id"] not in {item["id"] for item in every["items"]}
+    assert every["total"] == 27
+    assert [item["within"] for item in every["items"]].count(True) == 1
 
 
 @pytest.mark.parametrize("head", ["", "data:image/jpeg;base64,"], ids=["base64", "data URL"])
@@ -43,8 +48,9 @@ def test_an_image_as_query_finds_the_photo_it_was_made_of(
     with Image.open(samples / "coffee.png") as opened:
         smaller = encoded(opened.convert("RGB").resize((300, 200)))
     body = {"image": head + base64.b64encode(smaller).decode()}
-    answer = stack.post("/search", {**body, "filters": {"collection": "samples"}, "limit": 2})
-    first, second = answer["items"]
+    asked = {**body, "filters": {"collection": "samples"}, "limit": 2, "closest": True}
+    first, second = stack.post("/search", asked)["items"]
+    assert (first["within"], second["within"]) == (True, False)
     assert first["name"] == "coffee.png"
     assert first["score"] - second["score"] > 0.2
 
@@ -82,8 +88,8 @@ def test_filters_admit_what_they_say(
 
     def names(**filters: str) -> list[str]:
         everything = {"collection": "filters", **filters}
-        by_body = stack.post("/search", {"text": "any", "filters": everything})
-        by_query = stack.get("/search", q="any", **everything)
+        by_body = stack.post("/search", {"text": "any", "filters": everything, "closest": True})
+        by_query = stack.get("/search", q="any", closest="true", **everything)
         assert by_body["items"] == by_query["items"]
         found = sorted(item["name"] for item in by_query["items"])
         assert found == sorted(image["name"] for image in stack.images(**everything))
@@ -109,8 +115,8 @@ def test_pages_of_the_library_repeat_nothing_and_leave_nothing_out(
 def test_pages_of_a_search_repeat_nothing_and_leave_nothing_out(
     stack: LocalStack, limit: int
 ) -> None:
-    whole = all_hits(stack, {"text": "a cat"}, 200)
-    by_pages = all_hits(stack, {"text": "a cat"}, limit)
+    whole = all_hits(stack, {"text": "a cat", "closest": True}, 200)
+    by_pages = all_hits(stack, {"text": "a cat", "closest": True}, limit)
     assert [i["id"] for i in by_pages] == [i["id"] for i in whole]
     assert {i["id"] for i in whole} == {i["id"] for i in stack.images()}
 
