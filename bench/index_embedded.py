@@ -13,7 +13,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from itertools import product
 from pathlib import Path
+from random import Random
 from statistics import median
 
 import numpy as np
@@ -24,15 +26,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from chalicelib.index.base import Write
 from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.records import Filters, ImageRecord, image_id
+from chalicelib.relevance import Cut
+from chalicelib.words import parse
 
 NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)
 BATCH = 500
 
 
-def vectors(n: int, dim: int) -> NDArray[np.float32]:
-    found = np.random.default_rng(0).standard_normal((n, dim), dtype=np.float32)
+def vectors(n: int, dim: int, seed: int = 0) -> NDArray[np.float32]:
+    found = np.random.default_rng(seed).standard_normal((n, dim), dtype=np.float32)
     found /= np.linalg.norm(found, axis=1, keepdims=True)
     return found
+
+
+LEXICON = ["".join(letters) for letters in product("bdfgklmnprst", "aeiou", "bdfgklmn", "aeo")]
+
+
+def words_of(number: int, count: int) -> str:
+    """The same for the same number; each word stands in a few images of a thousand."""
+    return " ".join(Random(number).choices(LEXICON, k=count))
 
 
 def record(number: int, vector: NDArray[np.float32]) -> ImageRecord:
@@ -41,7 +53,8 @@ def record(number: int, vector: NDArray[np.float32]) -> ImageRecord:
         id=image_id("photos", key),
         bucket="photos",
         key=key,
-        name=f"Photo {number} of the day",
+        name=f"Photo {number} {words_of(number, 2)}",
+        text=words_of(number + 10**9, 40) if number % 3 == 0 else "",
         collection=key.split("/")[0],
         owner="rare" if number % 100 == 0 else "common",
         state="ready",
@@ -74,7 +87,7 @@ def alternate(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, 
 
 
 def measure(index: EmbeddedIndex, matrix: NDArray[np.float32], rounds: int) -> dict[str, float]:
-    query = vectors(8, matrix.shape[1])[7]
+    query = vectors(1, matrix.shape[1], seed=1)[0]
 
     def search(filters: Filters) -> Callable[[], object]:
         return lambda: index.search(query, filters, limit=20, ranked=1000)
@@ -88,10 +101,28 @@ def measure(index: EmbeddedIndex, matrix: NDArray[np.float32], rounds: int) -> d
 
         return call
 
+    def worded(text: str | None, cut: Cut | None, *, forget: bool = True) -> Callable[[], object]:
+        wording = None if text is None else parse(text).wording
+
+        def call() -> None:
+            if forget:
+                index._words.clear()
+            index.search(query, Filters(), limit=20, ranked=1000, wording=wording, cut=cut)
+
+        return call
+
+    # Random vectors are all far from the query: a low threshold keeps some 30 of 10,000.
+    cut = Cut(0.1)
     half, rare = Filters(collection="even"), Filters(owner="rare")
     calls: dict[str, Callable[[], object]] = {
         "bare": lambda: matrix @ query,
         "ours": search(Filters()),
+        "cut": worded(None, cut),
+        "words": worded("baba tone", None),
+        "both": worded("baba tone", cut),
+        "both again": worded("baba tone", cut, forget=False),
+        "common": worded("photo tone", cut),
+        "common again": worded("photo tone", cut, forget=False),
         "half": forgetful(half),
         "half again": search(half),
         "rare": forgetful(rare),
@@ -110,7 +141,8 @@ def one_write_then_search(index: EmbeddedIndex, row: NDArray[np.float32], n: int
     return times
 
 
-def report(n: int, dim: int, rounds: int) -> None:
+def report(n: int, dim: int, rounds: int) -> str:
+    """Prints the row of a plain search; gives that of words and the cut-off."""
     matrix = vectors(n, dim)
     with tempfile.TemporaryDirectory() as folder:
         index = EmbeddedIndex(Path(folder), dim=dim, model="bench")
@@ -127,6 +159,12 @@ def report(n: int, dim: int, rounds: int) -> None:
         f"| {n:,} | {t['bare']:.2f} | {t['ours']:.2f} | {t['ours'] / t['bare']:.2f} |"
         f" {t['half']:.2f} | {t['half again']:.2f} | {t['rare']:.2f} | {t['rare again']:.2f} |"
         f" {fresh:.2f} | {first:.0f} | {n / filling:,.0f} | {size:,.0f} |"
+    )
+    more = ("cut", "words", "both", "both again", "common", "common again")
+    return (
+        f"| {n:,} | {t['ours']:.2f} | "
+        + " | ".join(f"{t[name] - t['ours']:+.2f}" for name in more)
+        + " |"
     )
 
 
@@ -146,8 +184,14 @@ def main() -> None:
         " next page | after a write | first search | writes/s | file MiB |"
     )
     print("|--:" * 12 + "|")
-    for n in args.n:
-        report(n, args.dim, args.rounds)
+    rows = [report(n, args.dim, args.rounds) for n in args.n]
+    print("\nWhat words and the cut-off add to a search:\n")
+    print(
+        "| images | search | cut-off | two words | both | again | both, a word of every name |"
+        " again |"
+    )
+    print("|--:" * 8 + "|")
+    print("\n".join(rows))
 
 
 if __name__ == "__main__":

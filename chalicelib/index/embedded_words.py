@@ -54,9 +54,11 @@ class Worded:
         called = self.called if slots is None else self.called[slots]
         return meanings + WORDS_COUNT * share + EXACT_NAME * called
 
-    def answers(self, slot: int) -> bool:
-        """Whether the image is an answer by its words alone."""
-        return bool(self.every[slot] or self.called[slot])
+    @property
+    def answers(self) -> Mask:
+        """Which images are answers by their words alone, bool [size]."""
+        answers: Mask = self.every | self.called
+        return answers
 
     def found(self, db: sqlite3.Connection, nums: dict[int, int]) -> dict[int, Found]:
         """What was found in the images `nums` (row number → slot), by slot, where anything was."""

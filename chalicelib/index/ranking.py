@@ -68,7 +68,7 @@ class Scores:
     def wordless(self) -> Scores:
         """The same of meaning alone."""
         other = Scores(self.snapshot, self._query)
-        other._meanings = self._meanings
+        other._meanings = self.about_meanings()
         return other
 
     def about_meanings(self) -> NDArray[np.float32]:
@@ -129,6 +129,26 @@ def best_page(
         ids, end = snapshot.ids, (-after[0], after[1])
         order = [one for one in order if (-one.score, ids[one.slot]) > end]
     return order[:limit], total
+
+
+def best_mask(scores: Scores, taking: NDArray[np.bool_] | None, ranked: int) -> NDArray[np.bool_]:
+    """Which slots are the best `ranked` of `taking` (None: all), bool [size]. Only those at the end
+    of the set are scored exactly."""
+    about = scores.about()
+    if taking is not None:
+        about[~taking] = -np.inf
+    if ranked < 1:
+        return np.zeros(len(about), dtype=np.bool_)
+    if ranked >= len(about):
+        return about >= _LOWEST
+    nth = float(np.partition(about, len(about) - ranked)[len(about) - ranked])
+    # Fewer than `ranked` are above the nth, and what is by two errors above it is so exactly.
+    best = about > nth + 2 * scores.error
+    unsure = np.flatnonzero((about >= max(nth - 2 * scores.error, _LOWEST)) & ~best)
+    missing = ranked - int(np.count_nonzero(best))
+    last = in_order(scores, unsure, *scores.exact(unsure))[:missing]
+    best[[one.slot for one in last]] = True
+    return best
 
 
 def is_few(snapshot: Snapshot, count: int) -> bool:

@@ -28,7 +28,7 @@ def batch(round_: int, number: int) -> list[Write]:
 
 
 def obey(index: EmbeddedIndex) -> None:
-    """put N | read N | write TEXT (over what was read): answers with what came of it."""
+    """put N | read N | write TEXT (over what was read) | note TEXT: says what came of it."""
     number, version = 0, None
     for line in sys.stdin:
         verb, value = line.split()
@@ -39,6 +39,8 @@ def obey(index: EmbeddedIndex) -> None:
             number = int(value)
             held = index.read([name_of(number)])
             version = held[name_of(number)].version if held else None
+        elif verb == "note":
+            index.keep_note("other", value)
         elif verb == "write":
             answer = index.write([Write(ready(number, text=value), version)])[0]
         say(answer)

@@ -35,8 +35,10 @@ from chalicelib.facts import Location
 from chalicelib.index import sql
 from chalicelib.index.base import Write
 from chalicelib.index.embedded import EmbeddedIndex
+from chalicelib.index.folding import signature
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.records import Filters, ImageRecord, Near
+from chalicelib.words import parse
 
 SCHEMA_1 = """
 CREATE TABLE meta (
@@ -86,6 +88,11 @@ CREATE INDEX images_by_owner ON images (state, owner, collection, year, camera, 
   date, width, height, orientation, lat, lon);
 PRAGMA user_version = 2;
 """
+
+
+SCHEMA_3 = SCHEMA_2.replace(
+    "indexed INTEGER NOT NULL, body", "indexed INTEGER NOT NULL, signature BLOB NOT NULL, body"
+).replace("user_version = 2", "user_version = 3")
 
 
 def micros(moment: datetime | None) -> int | None:
@@ -140,7 +147,31 @@ def write_schema_2(path: Path, records: list[ImageRecord]) -> None:
     db.close()
 
 
-OLD_FILES = {1: write_schema_1, 2: write_schema_2}
+def write_schema_3(path: Path, records: list[ImageRecord]) -> None:
+    """The file as the third version wrote it, its rows numbered as those of the first."""
+    write_schema_2(path, records)
+    with sqlite3.connect(path) as db:
+        rows = db.execute("SELECT * FROM images").fetchall()
+        vectors = db.execute("SELECT * FROM vectors").fetchall()
+    db.close()
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    db = sqlite3.connect(path)
+    db.executescript(f"PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; {SCHEMA_3}")
+    db.execute("INSERT INTO meta VALUES (1, ?, 'tiny', ?, ?, 2)", (DIM, GENERATION, len(records)))
+    for row, r in zip(rows, records, strict=True):
+        mark = signature(r.sha256, r.perceptual_hash)
+        body = json.loads(row[-1]) | {"lens": r.lens, "exposure": None}
+        db.execute(
+            f"INSERT INTO images VALUES ({', '.join('?' * 19)})",
+            (*row[:-1], mark, json.dumps(body)),
+        )
+    db.executemany("INSERT INTO vectors VALUES (?, ?)", vectors)
+    db.commit()
+    db.close()
+
+
+OLD_FILES = {1: write_schema_1, 2: write_schema_2, 3: write_schema_3}
 
 
 def old_records(count: int = 40) -> list[ImageRecord]:
@@ -200,6 +231,9 @@ def assert_as_written(index: EmbeddedIndex, records: list[ImageRecord]) -> None:
         assert index.list(each, ["ready", "rejected"], limit=100) == truth.list(
             each, ["ready", "rejected"], limit=100
         )
+    for words in ("photo 7", '"quoted"', "日 x100", "b -80", "nothing of it"):
+        asked: dict[str, Any] = {"limit": 50, "ranked": 30, "wording": parse(words).wording}
+        assert index.search(QUERY, ANY, **asked) == truth.search(QUERY, ANY, **asked)
     assert index.counts() == truth.counts()
     assert set(index.scan()) == set(truth.scan())
     assert in_order(index.facets()) == true_facets(r for r in records if r.state == "ready")
@@ -211,7 +245,7 @@ def schema_of(path: Path) -> tuple[int, list[Any]]:
         made = db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
-    return version, sorted(made, key=str)
+    return version, sorted(([*row[:3], " ".join((row[3] or "").split())] for row in made), key=str)
 
 
 def test_a_file_of_an_earlier_version_is_brought_up_to_date(old: EmbeddedIndex) -> None:
@@ -223,6 +257,20 @@ def test_a_file_of_an_earlier_version_is_brought_up_to_date(old: EmbeddedIndex) 
     fresh.close()
     assert schema_of(old.path) == schema_of(fresh.path)
     assert schema_of(old.path)[0] == sql.SCHEMA
+
+
+def test_a_name_of_long_ago_that_is_no_unicode_stays_and_has_its_other_words(
+    old: EmbeddedIndex,
+) -> None:
+    with sqlite3.connect(old.path) as db:
+        row = db.execute("SELECT num, body FROM images WHERE id = ?", (name_of(1),)).fetchone()
+        body = json.dumps(json.loads(row[1]) | {"name": "half \ud83d pair"})
+        db.execute("UPDATE images SET body = ? WHERE num = ?", (body, row[0]))
+    db.close()
+    old.ensure()
+    hits = old.search(QUERY, ANY, limit=5, ranked=50, wording=parse('"half pair"').wording).hits
+    assert [(hit.record.id, hit.record.name) for hit in hits] == [(name_of(1), "half \ud83d pair")]
+    old.close()
 
 
 def test_versions_from_before_still_count(old: EmbeddedIndex) -> None:
@@ -268,7 +316,7 @@ def test_a_migration_that_breaks_off_leaves_the_file_as_it_was(
 ) -> None:
     before = schema_of(old.path)
     with monkeypatch.context() as patched:
-        patched.setattr(sql, "create_indexes", lambda: ["CREATE INDEX broken ON nothing (x)"])
+        patched.setattr(sql, "NOTES", "CREATE INDEX broken ON nothing (x)")
         with pytest.raises(IndexUnavailable):
             old.ensure()
     assert schema_of(old.path) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,21 @@ from index_helpers import (
 from index_stores import STORES, Store
 
 from chalicelib.index.base import Version, Write
+from chalicelib.index.memory import MemoryIndex
 from chalicelib.records import STATES, Filters, ImageRecord
+from chalicelib.relevance import Cut
+from chalicelib.words import parse
 
 NUMBERS = st.integers(0, 11)
 VECTORS = st.lists(st.integers(-2, 2), min_size=8, max_size=8).filter(any).map(unit)
 COLLECTIONS = st.sampled_from(["a", "b"])
 HOURS = st.integers(-3, 3)
+NAMES = st.lists(st.sampled_from(["a", "redBoat", "red", "boat", "IMG_1"]), max_size=3).map(
+    " ".join
+)
+QUERIES = st.sampled_from(
+    ["", "red", "red boat", "boat 1", '"red boat"', "img 1", "a -red", "a", '-"boat red" redboat']
+)
 
 
 class Histories(RuleBasedStateMachine):
@@ -150,6 +160,71 @@ class Histories(RuleBasedStateMachine):
         assert {summary.id for summary in self.store.scan()} == set(self.held)
 
 
+class Wordings(Histories):
+    """Those of images that have words and long vectors, against the plainest index."""
+
+    @rule(
+        number=NUMBERS,
+        vector=VECTORS,
+        response=st.sampled_from([0.25, 1.0, 2.0]),
+        texts=st.fixed_dictionaries({"name": NAMES, "collection": NAMES, "text": NAMES}),
+        hour=HOURS,
+        copy=st.sampled_from(["", "a", "b"]),
+    )
+    def put_worded(
+        self,
+        number: int,
+        vector: np.ndarray,
+        response: float,
+        texts: dict[str, str],
+        hour: int,
+        copy: str,
+    ) -> None:
+        row = (vector / response).astype(np.float32)
+        date = later(hours=hour)
+        self._write(ready(number, row, response=response, uploaded_at=date, sha256=copy, **texts))
+
+    @rule(
+        query=VECTORS,
+        text=QUERIES,
+        threshold=st.sampled_from([None, -1.0, 0.3, 0.8, 9.0]),
+        closest=st.booleans(),
+        order=st.sampled_from(["best", "newest", "oldest"]),
+        ranked=st.sampled_from([1, 3, 8, 20]),
+        limit=st.integers(1, 5),
+        collapse=st.sampled_from(["none", "exact"]),
+        facets=st.booleans(),
+        left_out=NUMBERS | st.none(),
+        reader=st.integers(0, 1),
+    )
+    def search_by_words(
+        self,
+        query: np.ndarray,
+        text: str,
+        threshold: float | None,
+        closest: bool,
+        limit: int,
+        left_out: int | None,
+        reader: int,
+        **options: Any,
+    ) -> None:
+        options["wording"] = parse(text).wording if text else None
+        options["cut"] = None if threshold is None else Cut(threshold, closest)
+        options["leave_out"] = None if left_out is None else name_of(left_out)
+        truth = MemoryIndex(dim=8)
+        truth.write([Write(replace(r, vector=v), None) for r, v in self.held.values()])
+        store = self.readers[reader % len(self.readers)]
+        filters = Filters(collection="a") if limit == 1 else Filters()
+        after = None
+        for _ in range(30):
+            found = store.search(query, filters, limit=limit, after=after, **options)
+            assert found == truth.search(query, filters, limit=limit, after=after, **options)
+            after = found.next
+            if after is None:
+                break
+        assert np.array_equal(store.best_scores(query[None]), truth.best_scores(query[None]))
+
+
 HISTORIES = settings(
     max_examples=40,
     stateful_step_count=40,
@@ -168,3 +243,10 @@ def test_random_histories_agree_with_a_dictionary(store: Store) -> None:
 @pytest.mark.usefixtures("small_blocks")
 def test_a_second_reader_agrees_however_far_it_lagged_behind() -> None:
     run_state_machine_as_test(lambda: Histories(STORES["embedded"], readers=2), settings=HISTORIES)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize(("name", "readers"), [("embedded", 1), ("embedded", 2), ("memory", 1)])
+def test_random_histories_of_words_agree_with_the_plainest_index(name: str, readers: int) -> None:
+    few = settings(HISTORIES, max_examples=25, stateful_step_count=25)
+    run_state_machine_as_test(lambda: Wordings(STORES[name], readers=readers), settings=few)
