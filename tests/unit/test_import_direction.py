@@ -19,6 +19,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.errors",
         "chalicelib.facts",
         "chalicelib.gate",
+        "chalicelib.letters",
         "chalicelib.log",
         "chalicelib.overlap",
         "chalicelib.queries",
