@@ -14,7 +14,7 @@ IDLE := pip setuptools wheel click colorama inquirer ansicon blessed editor jinx
 	filelock fsspec
 LEAN := $(addprefix --no-emit-package=,$(IDLE))
 
-.PHONY: help demo model opensearch deploy destroy diff preflight outputs test nightly check fmt golden lock clean bench bench-container bench-ingest bench-reconcile bench-index bench-clip fuzz
+.PHONY: help demo model opensearch deploy destroy diff preflight outputs test nightly check fmt golden lock clean bench bench-container bench-ingest bench-reconcile bench-index bench-clip bench-quality fuzz
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -81,6 +81,9 @@ bench-index: $(VENV)/dev.done  ## OpenSearch beside the embedded index: speed, r
 
 bench-clip: $(VENV)/dev.done .cache/bench/venv/done $(if $(TORCH),.cache/bench/venv-torch/done)  ## ours beside fastembed; TORCH=1 adds transformers; ARGS='--quick'
 	@$(BIN)/python -m bench.clip $(if $(TORCH),--torch) $(ARGS)
+
+bench-quality: $(VENV)/dev.done  ## what a model finds of labelled photos, and what it answers wrongly; MODEL='A B', PHOTOS=DIR, ARGS='--words FILE'
+	@$(BIN)/python -m bench.quality $(if $(filter file,$(origin MODEL)),,$(addprefix --model ,$(MODEL))) $(if $(PHOTOS),--photos $(PHOTOS)) $(ARGS)
 
 golden: .cache/golden.done  ## record anew what transformers and open_clip make of small models (torch: 3 GB, once)
 	@PYTHONPATH=. .cache/golden/bin/python -m tests.golden.record
