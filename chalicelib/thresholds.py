@@ -167,7 +167,7 @@ class Thresholds:
             logger.info("thresholds", **measured.told())
             known = measured
         with self._lock:
-            self._enough = max(1, known.ready) if known and known.ready <= SMALL else math.inf
+            self._enough = max(1, known.ready if known else 0) if ready <= SMALL else math.inf
         return measured is not None
 
     def _note(self) -> Measured | None:

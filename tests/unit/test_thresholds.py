@@ -209,6 +209,14 @@ def test_a_small_library_that_this_process_doubles_need_not_wait(
     assert measured == [10, 20, 40, 80, 160]
 
 
+def test_a_library_that_was_empty_is_measured_with_its_first_images(
+    index: Counting, library: Thresholds
+) -> None:
+    assert not library.refresh(anyway=True)
+    index.fill(0, 3)
+    assert library.refresh(3)
+
+
 def test_a_run_of_reconcile_measures_in_any_case(index: Counting, library: Thresholds) -> None:
     index.fill(0, 10)
     assert library.refresh()
