@@ -22,7 +22,7 @@ from chalicelib import deadline
 from chalicelib.errors import IntellisenseError
 from chalicelib.index.base import Searched
 from chalicelib.log import SERVICE
-from chalicelib.relevance import threshold_above
+from chalicelib.relevance import image_threshold, threshold_above
 
 if TYPE_CHECKING:
     from chalicelib.clip.calibration import Calibration
@@ -97,15 +97,15 @@ UNMEASURED = Measured(0.95, 0.92, calibration="", ready=0, at=datetime.min)
 def measure(index: Searched, calibration: Calibration, ready: int) -> Measured | None:
     """The thresholds of a library of `ready` images; None where no image is found in it.
 
-    That of texts stands above what `calibration`'s null queries find here. That of images is the
-    same: what pictures of nothing find says nothing, since a model sees something in each.
+    That of texts stands above what `calibration`'s null queries find here; that of images is the
+    calibration's own: how alike pictures of different things are is no matter of the library.
     """
     texts = threshold_above(index.best_scores(calibration.null_texts).tolist())
     if not math.isfinite(texts):
         return None
-    texts = round(texts, 4)
+    images = image_threshold(calibration.alike)
     now = datetime.now(timezone.utc)
-    return Measured(texts, texts, calibration.version, ready, now)
+    return Measured(round(texts, 4), round(images, 4), calibration.version, ready, now)
 
 
 class Thresholds:
