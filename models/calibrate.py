@@ -77,7 +77,7 @@ def calibrate(folder: Path, source: Source) -> Calibration:
     clip = load_clip(folder, device="cpu")
     pictures = pictures_of(source.photos, clip.pixel_spec)
     with step("calibrate", f"embedding {len(pictures.pixels)} pictures"):
-        photos = clip.embed_pixels(pictures.pixels)
+        photos = clip.embed_pixels(np.stack(pictures.pixels))
     nouns = _embedded(clip, source.nouns)
     texts_mean, images_mean = _mean(nouns), _mean(photos)
     bank, scale = _packed(centred(nouns, texts_mean))
@@ -138,8 +138,12 @@ def _digests(photos: Path) -> Iterator[bytes]:
 
 
 def _embedded(clip: Clip, texts: list[str]) -> Rows:
-    parts = []
-    with tqdm(total=len(texts), desc="calibrate: nouns", unit="noun", disable=None) as bar:
+    parts, said = [], f"embedding {len(texts):,} nouns"
+    with contextlib.ExitStack() as shown:
+        bar = tqdm(total=len(texts), desc=f"calibrate: {said}", unit="noun", disable=None)
+        shown.enter_context(bar)
+        if bar.disable:  # no terminal: a line at the beginning, its seconds at the end
+            shown.enter_context(step("calibrate", said))
         for start in range(0, len(texts), _AT_ONCE):
             parts.append(clip.embed_texts(texts[start : start + _AT_ONCE]))
             bar.update(len(parts[-1]))

@@ -23,7 +23,7 @@ FIRST = 10
 
 LEAST_PICTURES = 100
 MOST_PICTURES = 400
-"""Of a folder, the first by name."""
+"""Of a folder's files, the first by name."""
 
 _CORNERS = ((0.0, 0.0), (0.2, 0.2), (0.4, 0.4), (0.4, 0.0), (0.0, 0.4))
 _SHARE = 0.6
@@ -87,52 +87,63 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Photos and crops of them, uint8 [N, S, S, 3]; `whole` are the places of the photos."""
+    """Photos and crops of them, uint8 [S, S, 3] each; `whole` are the places of the photos."""
 
-    pixels: NDArray[np.uint8]
+    pixels: list[NDArray[np.uint8]]
     whole: list[int]
 
 
 def sample_of(photos: Path, texts: list[str], spec: PixelSpec) -> Sample:
     """`pictures_of` the folder, and `texts`. Raises as that does."""
-    return Sample(pictures_of(photos, spec).pixels, texts)
+    return Sample(np.stack(pictures_of(photos, spec).pixels), texts)
 
 
 def pictures_of(photos: Path, spec: PixelSpec) -> Pictures:
-    """The pictures in a folder, with crops of them where they are few, prepared as `spec` says.
+    """The first 400 pictures in a folder, with crops of them where they are fewer than 100,
+    prepared as `spec` says.
 
     Raises ConfigurationError where the folder holds too few.
     """
+    paths = sorted(path for path in photos.rglob("*") if path.is_file())[:MOST_PICTURES]
+    found = Pictures([], [])
+    if len(paths) >= LEAST_PICTURES:
+        found = _prepared(paths, spec, ())
+    if len(found.pixels) < LEAST_PICTURES:
+        found = _prepared(paths, spec, _CORNERS)
+    if len(found.pixels) < LEAST_PICTURES:
+        least = -(-LEAST_PICTURES // (1 + len(_CORNERS)))
+        raise ConfigurationError(
+            f"{photos} holds too few pictures; give a folder of {least} or more.",
+            field="photos",
+        )
+    return found
+
+
+def _prepared(
+    paths: list[Path], spec: PixelSpec, corners: tuple[tuple[float, float], ...]
+) -> Pictures:
+    """The pictures among `paths`, each with its crops from `corners`; what is none is left out."""
     from chalicelib.images import open_upright
 
-    found: list[NDArray[np.uint8]] = []
+    pixels: list[NDArray[np.uint8]] = []
     whole: list[int] = []
-    paths = sorted(path for path in photos.rglob("*") if path.is_file())
-    crops = len(paths) < MOST_PICTURES // (1 + len(_CORNERS))
-    for path in paths[:MOST_PICTURES]:
+    for path in paths:
         try:
             image = open_upright(path.read_bytes()).image
         except Permanent:
             continue
-        whole.append(len(found))
-        found.append(to_pixels(image, spec))
+        whole.append(len(pixels))
+        pixels.append(to_pixels(image, spec))
         width, height = image.size
-        for left, top in _CORNERS if crops and min(width, height) >= 16 else ():
+        for left, top in corners if min(width, height) >= 16 else ():
             box = (
                 round(left * width),
                 round(top * height),
                 round((left + _SHARE) * width),
                 round((top + _SHARE) * height),
             )
-            crop = image.crop(box)
-            found.append(to_pixels(crop, spec))
-    if len(found) < LEAST_PICTURES:
-        least = -(-LEAST_PICTURES // (1 + len(_CORNERS)))
-        raise ConfigurationError(
-            f"{photos} holds too few pictures; give a folder of {least} or more.",
-            field="photos",
-        )
-    return Pictures(np.stack(found), whole)
+            pixels.append(to_pixels(image.crop(box), spec))
+    return Pictures(pixels, whole)
 
 
 def vectors_of(folder: Path, sample: Sample) -> Vectors:

@@ -179,6 +179,20 @@ def test_stopped_in_the_middle_it_leaves_what_was_there(
     assert not list(model.glob(".calibrating-*"))
 
 
+@pytest.mark.parametrize(
+    ("photos", "others", "pictures"), [(17, 0, 102), (70, 0, 420), (100, 5, 100), (90, 30, 540)]
+)
+def test_a_folder_of_any_size_will_do_and_crops_make_up_for_what_it_lacks(
+    tiny: Path, tmp_path: Path, photos: int, others: int, pictures: int
+) -> None:
+    for number in range(photos):
+        scene(48, 48, seed=number).save(tmp_path / f"{number}.png")
+    for number in range(others):
+        (tmp_path / f"{number}.txt").write_text("no picture")
+    found = pictures_of(tmp_path, load_clip(tiny).pixel_spec)
+    assert (len(found.whole), len(found.pixels)) == (photos, pictures)
+
+
 def test_what_cannot_be_calibrated_is_said(model: Path, source: Source, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     with pytest.raises(ConfigurationError, match="none holds too few pictures; give a folder"):
