@@ -22,6 +22,7 @@ class TextStage:
 
     def __init__(self) -> None:
         self._picture: Image | None = None
+        self._drawn = False
         self._readers: dict[str, TextReader] = {}
 
     @property
@@ -29,8 +30,12 @@ class TextStage:
         return self._picture is not None
 
     def look(self, image: Image, /) -> None:
-        """Keep `image` (upright, RGB)."""
-        self._picture = sizes.to_read(image)
+        """Keep `image` (upright, RGB), where it may hold text."""
+        from chalicelib.ocr.glance import glance
+
+        seen = glance(image)
+        self._drawn = seen.drawn
+        self._picture = sizes.to_read(image) if seen.may_hold_text else None
 
     def forget(self) -> None:
         self._picture = None
@@ -43,7 +48,8 @@ class TextStage:
                 from chalicelib.ocr.reader import TextReader
 
                 self._readers[folder] = TextReader(folder)
-            return {"text": self._readers[folder].read(picture) if picture else ""}
+            reader = self._readers[folder]
+            return {"text": reader.read(picture, fine=self._drawn) if picture else ""}
         except MemoryError:
             return {"failure": "reading needs more memory than is allowed"}
         except Exception as error:

@@ -1,0 +1,143 @@
+"""A cheap look at a picture: whether it may hold text, and whether it was drawn by a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.ocr.sizes import bands
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+SIDE = 640
+"""Pixels of the longer side that is looked at. Letters of 12 pixels on a screen of 1,920 are then
+4 high: grey, but still strokes."""
+
+LEAST = 0.085
+LEAST_DRAWN = 0.06
+"""What the most text-like place of a photo must reach, and of a drawn picture, whose letters may
+be fainter. Of 1,000 photos a fifth of those without words stay below it, and 3 of the 187 with
+some; of pictures made to be read, none (`bench/ocr.py`)."""
+
+_BLOCK = 16
+_EDGE = 24
+"""Grey levels between two neighbours that make an edge."""
+_STROKE = 5
+"""Pixels between the two edges of a stroke, at most."""
+_STEP_BACK = 3
+_EVEN = 0.5
+"""Share of pixels just like both neighbours above which a picture is drawn; photos have noise."""
+
+
+class Glance(NamedTuple):
+    may_hold_text: bool
+    drawn: bool
+    """A screenshot or graphic: its letters may be of a few pixels, sharp all the same."""
+
+
+def glance(image: Image) -> Glance:
+    """Look at `image` (RGB); some milliseconds.
+
+    Text is strokes: an edge up and an edge down within a few pixels, many of them beside each
+    other, in two tones. So, for blocks of 16 × 16 pixels: the share of pixels where a stroke ends,
+    times the share near the block's darkest or brightest; the mean of three blocks in a row.
+    """
+    even, best = 0.0, 0.0
+    pieces = list(_pieces(image))
+    for piece in pieces:
+        grey = _grey(piece)
+        even += _evenness(grey) / len(pieces)
+        # Large letters have strokes that are too wide for the eye; it steps back.
+        best = max(best, _likeness(grey), _likeness(_coarser(grey)))
+    drawn = even >= _EVEN
+    return Glance(best >= (LEAST_DRAWN if drawn else LEAST), drawn)
+
+
+def _pieces(image: Image) -> Iterator[Image]:
+    """Of a long picture its bands: as a whole it would be too small to see anything in."""
+    for first, last in bands(min(image.size), max(image.size)):
+        upright = image.height >= image.width
+        box = (0, first, image.width, last) if upright else (first, 0, last, image.height)
+        yield image.crop(box)
+
+
+def _evenness(grey: NDArray[np.int16]) -> float:
+    """The share of pixels that are just like those before and above them."""
+    import numpy as np
+
+    across, down = np.abs(np.diff(grey, axis=1)), np.abs(np.diff(grey, axis=0))
+    return float(((across[1:] <= 1) & (down[:, 1:] <= 1)).mean())
+
+
+def _likeness(grey: NDArray[np.int16]) -> float:
+    """How much like text the most text-like place is."""
+    import numpy as np
+
+    across = np.zeros_like(grey)
+    np.subtract(grey[:, 1:], grey[:, :-1], out=across[:, 1:])
+    blocks = _block_means(_stroke_ends(across)) * _two_tones(grey)
+    row = np.pad(blocks, ((0, 0), (1, 1)))
+    return float((row[:, :-2] + row[:, 1:-1] + row[:, 2:]).max()) / 3
+
+
+def _coarser(grey: NDArray[np.int16]) -> NDArray[np.int16]:
+    """A third as many pixels along each side."""
+    import numpy as np
+
+    height, width = (side // _STEP_BACK * _STEP_BACK for side in grey.shape)
+    squares = grey[:height, :width].reshape(-1, _STEP_BACK, width // _STEP_BACK, _STEP_BACK)
+    return _padded(squares.mean((1, 3)).astype(np.int16))
+
+
+def _grey(image: Image) -> NDArray[np.int16]:
+    """Grey levels [height, width], each side a multiple of the block."""
+    import numpy as np
+    from PIL.Image import Resampling
+
+    scale = SIDE / max(image.size)
+    grey = image.convert("L")
+    if scale < 1:
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        grey = grey.resize((width, height), Resampling.BILINEAR, reducing_gap=2.0)
+    return _padded(np.asarray(grey).astype(np.int16))
+
+
+def _padded(grey: NDArray[np.int16]) -> NDArray[np.int16]:
+    import numpy as np
+
+    return np.pad(grey, [(0, -side % _BLOCK) for side in grey.shape], mode="edge")
+
+
+def _stroke_ends(across: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Where an edge follows one the other way, by at most a stroke's width."""
+    up, down = across > _EDGE, across < -_EDGE
+    after_up, after_down = up.copy(), down.copy()
+    for n in range(1, _STROKE + 1):
+        after_up[:, n:] |= up[:, :-n]
+        after_down[:, n:] |= down[:, :-n]
+    ends: NDArray[np.bool_] = (after_up & down) | (after_down & up)
+    return ends
+
+
+def _two_tones(grey: NDArray[np.int16]) -> NDArray[np.float64]:
+    """For each block the share of pixels in the lowest or highest quarter of its range."""
+    import numpy as np
+
+    blocks = _blocks(grey)
+    low, high = blocks.min((1, 3), keepdims=True), blocks.max((1, 3), keepdims=True)
+    quarter = np.maximum(high - low, 1) / 4
+    share: NDArray[np.float64] = ((blocks - low < quarter) | (high - blocks < quarter)).mean((1, 3))
+    return share
+
+
+def _block_means(values: NDArray[np.bool_]) -> NDArray[np.float64]:
+    means: NDArray[np.float64] = _blocks(values).mean((1, 3))
+    return means
+
+
+def _blocks(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    height, width = values.shape
+    return values.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
