@@ -12,15 +12,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-SIDE = 640
-"""Pixels of the longer side that is looked at. Letters of 12 pixels on a screen of 1,920 are then
-4 high: grey, but still strokes."""
+_SIDE = 640
+_CLOSER = 1280
+"""Pixels of the longer side that is looked at; of drawn pictures the second too, since letters of
+12 pixels on a screen of 1,920 are but 4 high in the first, and grey."""
 
-LEAST = 0.085
-LEAST_DRAWN = 0.06
-"""What the most text-like place of a photo must reach, and of a drawn picture, whose letters may
-be fainter. Of 1,000 photos a fifth of those without words stay below it, and 3 of the 187 with
-some; of pictures made to be read, none (`bench/ocr.py`)."""
+_LEAST = 0.085
+"""What the most text-like place must reach. Of 1,000 photos a sixth of those without words stay
+below it, and 3 of the 187 with some; of pictures made to be read, none (`bench/ocr.py`)."""
 
 _BLOCK = 16
 _EDGE = 24
@@ -45,15 +44,14 @@ def glance(image: Image) -> Glance:
     other, in two tones. So, for blocks of 16 × 16 pixels: the share of pixels where a stroke ends,
     times the share near the block's darkest or brightest; the mean of three blocks in a row.
     """
-    even, best = 0.0, 0.0
     pieces = list(_pieces(image))
-    for piece in pieces:
-        grey = _grey(piece)
-        even += _evenness(grey) / len(pieces)
-        # Large letters have strokes that are too wide for the eye; it steps back.
-        best = max(best, _likeness(grey), _likeness(_coarser(grey)))
-    drawn = even >= _EVEN
-    return Glance(best >= (LEAST_DRAWN if drawn else LEAST), drawn)
+    greys = [_grey(piece, _SIDE) for piece in pieces]
+    drawn = sum(map(_evenness, greys)) / len(greys) >= _EVEN
+    # Large letters have strokes that are too wide for the eye; it steps back.
+    found = any(_like_text(grey) or _like_text(_coarser(grey)) for grey in greys)
+    if drawn and not found:
+        found = any(_like_text(_grey(piece, _CLOSER)) for piece in pieces)
+    return Glance(found, drawn)
 
 
 def _pieces(image: Image) -> Iterator[Image]:
@@ -72,15 +70,15 @@ def _evenness(grey: NDArray[np.int16]) -> float:
     return float(((across[1:] <= 1) & (down[:, 1:] <= 1)).mean())
 
 
-def _likeness(grey: NDArray[np.int16]) -> float:
-    """How much like text the most text-like place is."""
+def _like_text(grey: NDArray[np.int16]) -> bool:
+    """Whether some place is."""
     import numpy as np
 
     across = np.zeros_like(grey)
     np.subtract(grey[:, 1:], grey[:, :-1], out=across[:, 1:])
     blocks = _block_means(_stroke_ends(across)) * _two_tones(grey)
     row = np.pad(blocks, ((0, 0), (1, 1)))
-    return float((row[:, :-2] + row[:, 1:-1] + row[:, 2:]).max()) / 3
+    return float((row[:, :-2] + row[:, 1:-1] + row[:, 2:]).max()) / 3 >= _LEAST
 
 
 def _coarser(grey: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -92,15 +90,15 @@ def _coarser(grey: NDArray[np.int16]) -> NDArray[np.int16]:
     return _padded(squares.mean((1, 3)).astype(np.int16))
 
 
-def _grey(image: Image) -> NDArray[np.int16]:
+def _grey(image: Image, side: int) -> NDArray[np.int16]:
     """Grey levels [height, width], each side a multiple of the block."""
     import numpy as np
     from PIL.Image import Resampling
 
-    scale = SIDE / max(image.size)
+    scale = side / max(image.size)
     grey = image.convert("L")
     if scale < 1:
-        width, height = (max(1, round(side * scale)) for side in image.size)
+        width, height = (max(1, round(length * scale)) for length in image.size)
         grey = grey.resize((width, height), Resampling.BILINEAR, reducing_gap=2.0)
     return _padded(np.asarray(grey).astype(np.int16))
 

@@ -49,7 +49,7 @@ class TextReader:
             said.extend(filter(None, [" ".join(words)]))
             if time.process_time() > end or sum(map(len, said)) > MOST_CHARACTERS:
                 break
-        return cut("\n".join(said))
+        return cut("\n".join(said), MOST_CHARACTERS)
 
     def _rows(self, engine: Engine, image: Image, side: int) -> Iterator[list[Box]]:
         """Rows from the top down; each band is looked at when those above it are done with."""

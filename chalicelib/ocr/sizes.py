@@ -20,6 +20,9 @@ _MOST_PIXELS = 8_000_000
 _BAND = 2.2
 """A picture more times as high as wide is looked at in bands of about that shape."""
 
+_NARROWEST = 200
+"""Bands are as high as those of a picture of this width at least."""
+
 _OVERLAP = 0.04
 """Share of a band that the next one holds again, for the line that the cut goes through."""
 
@@ -52,7 +55,7 @@ def to_look(image: Image, side: int) -> tuple[Image, float]:
 
 def bands(width: int, height: int) -> list[tuple[int, int]]:
     """Top and bottom of each band that a picture is looked at in, from the top down."""
-    number = max(1, math.ceil(height / (width * _BAND)))
+    number = max(1, math.ceil(height / (max(width, _NARROWEST) * _BAND)))
     step = height / number
     more = step * _OVERLAP
     return [
