@@ -27,12 +27,12 @@ WRITTEN, COUNTED, SHOWN = f"{OURS}/_bulk", f"{OURS}/_count", f"{OURS}/_refresh"
 
 REQUESTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "api": {**OPENED, "es:ESHttpPost": (READ, FOUND, ALIKE, WRITTEN)},
-    "search": {**OPENED, "es:ESHttpPost": (READ, FOUND)},
-    "embedder": {**OPENED, "es:ESHttpPost": (READ, WRITTEN)},
+    "search": {**OPENED, "es:ESHttpPost": (READ, FOUND, ALIKE)},
+    "embedder": {**OPENED, "es:ESHttpPost": (READ, FOUND, ALIKE, WRITTEN)},
     "batch": {
         "es:ESHttpGet": (*OPENED["es:ESHttpGet"], f"_cat/indices/{OURS}"),
         "es:ESHttpPut": OPENED["es:ESHttpPut"],
-        "es:ESHttpPost": (READ, FOUND, WRITTEN, COUNTED, SHOWN),
+        "es:ESHttpPost": (READ, FOUND, ALIKE, WRITTEN, COUNTED, SHOWN),
         "es:ESHttpDelete": (OURS,),
     },
 }

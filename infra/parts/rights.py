@@ -44,7 +44,12 @@ class Rights(Construct):
                 *self._key("kms:Decrypt", "kms:GenerateDataKey"),
                 *(self._cookie_key(cookie_key) if cookie_key else []),
             ],
-            "search": [],
+            # A search by a part of a picture reads that picture.
+            "search": [
+                *self._objects("s3:GetObject"),
+                *self._listing(),
+                *self._key("kms:Decrypt"),
+            ],
             "embedder": [
                 *self._objects("s3:GetObject"),
                 *self._listing(),

@@ -16,7 +16,7 @@ import requests
 from chalicelib.records import image_id
 from tests.infra.asked import Answer
 from tests.infra.deployments import INVENTORIES
-from tests.infra.played import Played
+from tests.infra.played import EMBEDDER, Played
 from tests.integration.pictures import jpeg, plain
 
 POISON = "no event at all"
@@ -67,13 +67,17 @@ class Life:
 
     def _found(self, words: str, key: str) -> None:
         self.played.refresh()
-        found = self.ask("GET", "/search", query={"q": words}).json["items"]
+        # Who the closest is, a random model says surely; whether it is near enough, hardly.
+        asked = {"q": words, "closest": "true"}
+        found = self.ask("GET", "/search", query=asked).json["items"]
         assert found[0]["key"] == key
 
     # --- the embedder -------------------------------------------------------------------------
 
     def events(self) -> None:
         d = self.played
+        # Which looks at once whether the library has outgrown its threshold.
+        d.begin_anew(EMBEDDER)
         for number, colour in enumerate(("green", "blue", "white")):
             d.put(f"a/{colour}.jpg", plain(colour, number))
         d.put("a/words.jpg", b"no image")
@@ -123,7 +127,16 @@ class Life:
         self.ask("GET", "/images/{id}/copies", id=green)
         for route in ("/images/{id}/file", "/images/{id}/thumbnail"):
             assert self.ask("GET", route, id=green).status == 302
-        for body in ({"text": "red"}, {"image": picture}, {"id": green}, {"text": "red"} | MORE):
+        part = {"id": green, "region": [0.0, 0.0, 0.5, 0.5]}
+        for body in (
+            {"text": "red"},
+            {"text": 'a green -blue "red"', "order": "newest", "closest": True},
+            {"image": picture},
+            {"id": green},
+            part,
+            {"parts": [{"text": "red"}, part | {"weight": 0.5}]},
+            {"text": "red"} | MORE,
+        ):
             self.ask("POST", "/search", body=body)
         self.ask("GET", "/stats")
         self.ask("DELETE", "/images/{id}", id=self.id("a/blue.jpg"))

@@ -34,6 +34,7 @@ from tests.infra.recording import Call, recorded, variables
 from tests.infra.stacks_read import Resource, Stacks
 from tests.infra.template_reader import Built
 from tests.unit import tiny_clip
+from tests.unit.tiny_calibration import calibrated
 
 API, SEARCH, EMBEDDER, BATCH = "api", "search", "embedder", "batch"
 
@@ -123,6 +124,10 @@ class Played:
             self._running[kind] = self._opened.enter_context(started)
         return self._running[kind]
 
+    def begin_anew(self, kind: str) -> None:
+        """The next invocation finds a process that knows nothing of those before it."""
+        self._running.pop(kind, None)
+
     def ask(self, method: str, route: str, **given: Any) -> asked.Answer:
         """By the function that serves the route."""
         kind = SEARCH if route.startswith("/search") else API
@@ -188,6 +193,7 @@ def played(
 ) -> Iterator[Played]:
     """`seed` makes a model of this deployment's own, and so an index of its own."""
     model = tiny_clip.build(folder / "model", seed=seed)
+    calibrated(model)
     deployment = Played(Built(stacks, endpoint), folder, model, opensearch, issuer)
     try:
         yield deployment
