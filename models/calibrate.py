@@ -74,7 +74,7 @@ def calibrate(folder: Path, source: Source) -> Calibration:
     Progress goes to stderr. Raises ModelError where the folder is no model or cannot be written,
     ConfigurationError where there are too few photos.
     """
-    clip = load_clip(folder, device="cpu")
+    clip = load_clip(folder)
     pictures = pictures_of(source.photos, clip.pixel_spec)
     with step("calibrate", f"embedding {len(pictures.pixels)} pictures"):
         photos = clip.embed_pixels(np.stack(pictures.pixels))
