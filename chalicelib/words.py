@@ -49,16 +49,17 @@ class Token(NamedTuple):
 
 def tokens(text: str) -> list[str]:
     """The tokens of `text`, in order."""
-    return [token.text for token in _cut(folded(text), _WHOLE)]
+    return _texts(folded(text), _WHOLE)
 
 
 def indexed(text: str) -> str:
     """`text` as indexes hold it: tokens between spaces, and where it is another, once more with
     everything taken apart where its case changes."""
     pieces = folded(text)
-    whole = " ".join(token.text for token in _cut(pieces, _WHOLE))
-    apart = " ".join(token.text for token in _cut(pieces, _APART))
-    return whole if apart == whole else f"{whole} {BETWEEN} {apart}"
+    whole = " ".join(_texts(pieces, _WHOLE))
+    if not _CASE_CHANGES.search(pieces.kinds):
+        return whole
+    return f"{whole} {BETWEEN} {' '.join(_texts(pieces, _APART))}"
 
 
 def titles(name: str) -> tuple[str, ...]:
@@ -67,8 +68,9 @@ def titles(name: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for text in (name, _ENDING.sub("", name)):
         pieces = folded(text)
-        for pattern in (_WHOLE, _APART):
-            found[JOINT.join(token.text for token in _cut(pieces, pattern))] = None
+        found[JOINT.join(_texts(pieces, _WHOLE))] = None
+        if _CASE_CHANGES.search(pieces.kinds):
+            found[JOINT.join(_texts(pieces, _APART))] = None
     return tuple(title for title in found if title)
 
 
@@ -179,6 +181,17 @@ _WHOLE = re.compile(rf"d{{1,{LONGEST}}}|[lu]{{1,{LONGEST}}}|s")
 _APART = re.compile(
     rf"d{{1,{LONGEST}}}|u{{1,{LONGEST}}}(?!l)|ul{{1,{LONGEST - 1}}}|[lu]l{{0,{LONGEST - 1}}}|s"
 )
+
+
+_CASE_CHANGES = re.compile("lu|uul")
+"""Without any, a text taken apart is the same."""
+
+
+def _texts(text: Folded, pattern: re.Pattern[str]) -> list[str]:
+    places = (found.span() for found in pattern.finditer(text.kinds))
+    if isinstance(text.pieces, str):
+        return [text.pieces[a:b] for a, b in places]
+    return ["".join(text.pieces[a:b]) for a, b in places]
 
 
 def _cut(text: Folded, pattern: re.Pattern[str]) -> list[Token]:

@@ -1,7 +1,7 @@
 """The index of one machine: records and vectors in SQLite, exact search in memory.
 
 Searches compare the query with every admitted vector, so the answer is the true one: it is what
-approximate indexes are measured against. Up to about 250,000 images; see docs/adr/0004.
+approximate indexes are measured against. Up to about 250,000 images; see docs/adr/0004 and 0033.
 """
 
 from __future__ import annotations

@@ -39,20 +39,23 @@ Slots = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class Worded:
     """What of a wording was found in which slot: `share` float64 [size], `every` and `called`
-    (whether that is its very name) bool [size]. `asked` are the words that count."""
+    (whether that is its very name) bool [size]. `slots` are those where anything was, `asked` the
+    words that count."""
 
     asked: tuple[str, ...]
+    slots: Slots
     share: NDArray[np.float64]
     every: Mask
     called: Mask
 
-    def scores(
-        self, meanings: NDArray[np.float64], slots: Slots | None = None
-    ) -> NDArray[np.float64]:
-        """`chalicelib.relevance.score_of`, not rounded, of `slots` (None: all)."""
-        share = self.share if slots is None else self.share[slots]
-        called = self.called if slots is None else self.called[slots]
-        return meanings + WORDS_COUNT * share + EXACT_NAME * called
+    def scores(self, meanings: NDArray[np.floating]) -> NDArray[np.float64]:
+        """`chalicelib.relevance.score_of` of all slots, not rounded."""
+        scores = meanings.astype(np.float64)
+        scores[self.slots] = self.scores_of(self.slots, scores[self.slots])
+        return scores
+
+    def scores_of(self, slots: Slots, meanings: NDArray[np.float64]) -> NDArray[np.float64]:
+        return meanings + WORDS_COUNT * self.share[slots] + EXACT_NAME * self.called[slots]
 
     @property
     def answers(self) -> Mask:
@@ -111,10 +114,11 @@ class WordFinder:
             for weight, slots in those.items():
                 share[slots] += weights[word] * weight
                 words_found[slots] += 1
-        if (total := sum(weights.values())) > 0:
-            share = np.round(share / total, SHARE_DECIMALS)
         if wording.whole:
             called[self._standing(db, snapshot, (title_of(wording.whole),), ("title",))] = True
+        having = np.flatnonzero((words_found > 0) | called)
+        if (total := sum(weights.values())) > 0:
+            share[having] = np.round(share[having] / total, SHARE_DECIMALS)
         every = words_found == len(asked) if asked else np.zeros_like(called)
         taking = admitted
         for inside, phrases in ((True, wording.phrases), (False, wording.without)):
@@ -122,7 +126,7 @@ class WordFinder:
                 mask = np.full(snapshot.size, not inside)
                 mask[self._standing(db, snapshot, phrase, FIELDS)] = inside
                 taking = mask if taking is None else mask & taking
-        return Worded(asked, share, every, called), taking
+        return Worded(asked, having, share, every, called), taking
 
     def _by_weight(
         self,

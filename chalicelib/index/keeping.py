@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.index.ranking import Scored, Scores, best_mask, best_page, in_order, is_few
+from chalicelib.index.ranking import Scored, Scores, best_page, best_slots, in_order, is_few
 from chalicelib.relevance import Cut, floor_of
 
 Mask = NDArray[np.bool_]
@@ -48,18 +48,20 @@ def candidates(scores: Scores, taking: Mask | None, ranked: int) -> Mask | None:
     worded = scores.worded
     if worded is None:
         return taking
-    having = worded.share > 0 if taking is None else (worded.share > 0) & taking
-    if int(np.count_nonzero(having)) <= max(0, ranked):
+    having = worded.slots if taking is None else worded.slots[taking[worded.slots]]
+    if len(having) <= max(0, ranked):
         # Each of these is a candidate, and what has no word and is not among the best by meaning
         # has all of those before it.
         return taking
     wordless = scores.wordless()
-    mask = best_mask(wordless, taking, ranked)
-    levels = np.where(having, worded.share + 2.0 * worded.called, -1.0)
+    everyone = np.arange(scores.snapshot.size) if taking is None else np.flatnonzero(taking)
+    levels = worded.share[having] + 2.0 * worded.called[having]
     nth = np.partition(levels, len(levels) - ranked)[len(levels) - ranked] if ranked > 0 else 4.0
-    mask |= levels > nth
-    missing = ranked - int(np.count_nonzero(levels > nth))
-    mask |= best_mask(wordless, levels == nth, missing)
+    sure = having[levels > nth]
+    mask = np.zeros(scores.snapshot.size, dtype=np.bool_)
+    mask[best_slots(wordless, everyone, ranked)] = True
+    mask[sure] = True
+    mask[best_slots(wordless, having[levels == nth], ranked - len(sure))] = True
     return mask
 
 
@@ -83,9 +85,7 @@ def _within(
         if scores.worded is not None:
             answers = scores.worded.answers
             keeping |= answers if taking is None else answers & taking
-        if int(np.count_nonzero(keeping)) > ranked:
-            keeping = best_mask(scores, keeping, ranked)
-        slots = np.flatnonzero(keeping)
+        slots = best_slots(scores, np.flatnonzero(keeping), ranked)
     exact, exact_meanings = scores.exact(slots)
     within = exact_meanings >= floor
     if scores.worded is not None:

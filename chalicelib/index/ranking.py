@@ -81,7 +81,14 @@ class Scores:
         """Scores within `error` of the exact ones, [size]; the caller may use them up."""
         if self.worded is None:
             return self.about_meanings().copy()
-        return self.worded.scores(self.about_meanings().astype(np.float64))
+        return self.worded.scores(self.about_meanings())
+
+    def about_of(self, slots: NDArray[np.int64]) -> NDArray[np.floating]:
+        """The same of `slots`."""
+        meanings = self.about_meanings()[slots]
+        if self.worded is None:
+            return meanings
+        return self.worded.scores_of(slots, meanings.astype(np.float64))
 
     def exact_meanings(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
         if not len(slots):
@@ -94,7 +101,7 @@ class Scores:
         if self.worded is None:
             return meanings, meanings
         # As relevance.score_of rounds: numpy does halves otherwise.
-        scores = self.worded.scores(meanings, slots).tolist()
+        scores = self.worded.scores_of(slots, meanings).tolist()
         return np.array([round(score, 6) + 0.0 for score in scores]), meanings
 
 
@@ -131,24 +138,21 @@ def best_page(
     return order[:limit], total
 
 
-def best_mask(scores: Scores, taking: NDArray[np.bool_] | None, ranked: int) -> NDArray[np.bool_]:
-    """Which slots are the best `ranked` of `taking` (None: all), bool [size]. Only those at the end
-    of the set are scored exactly."""
-    about = scores.about()
-    if taking is not None:
-        about[~taking] = -np.inf
+def best_slots(scores: Scores, slots: NDArray[np.int64], ranked: int) -> NDArray[np.int64]:
+    """The best `ranked` of `slots`, in no order. Only those at the end of the set are scored
+    exactly."""
+    if ranked >= len(slots):
+        return slots
     if ranked < 1:
-        return np.zeros(len(about), dtype=np.bool_)
-    if ranked >= len(about):
-        return about >= _LOWEST
+        return slots[:0]
+    about = scores.about_of(slots)
     nth = float(np.partition(about, len(about) - ranked)[len(about) - ranked])
     # Fewer than `ranked` are above the nth, and what is by two errors above it is so exactly.
-    best = about > nth + 2 * scores.error
-    unsure = np.flatnonzero((about >= max(nth - 2 * scores.error, _LOWEST)) & ~best)
-    missing = ranked - int(np.count_nonzero(best))
+    sure = about > nth + 2 * scores.error
+    unsure = slots[(about >= nth - 2 * scores.error) & ~sure]
+    missing = ranked - int(np.count_nonzero(sure))
     last = in_order(scores, unsure, *scores.exact(unsure))[:missing]
-    best[[one.slot for one in last]] = True
-    return best
+    return np.concatenate([slots[sure], [one.slot for one in last]])
 
 
 def is_few(snapshot: Snapshot, count: int) -> bool:
