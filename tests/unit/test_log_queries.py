@@ -12,16 +12,15 @@ import pytest
 from chalicelib import wiring
 from chalicelib.deadletters import DeadLetters
 from chalicelib.records import image_id
-from chalicelib.search import Search
 from container_embedder import batch_job, measures
 from container_embedder.handler import process
-from tests.fakes.encoding import FakeDecoders
 from tests.fakes.queue import MemoryQueue
 from tests.unit.insights import Event, Query, Row
 from tests.unit.job_place import COUNT, Place
 from tests.unit.logs import captured
 from tests.unit.test_api import Site
 from tests.unit.test_handler import message, s3_record
+from tests.unit.test_search import searching
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = {path.stem: Query(path.read_text()) for path in (ROOT / "infra/queries").glob("*.txt")}
@@ -90,7 +89,7 @@ def events(
 ) -> Iterator[list[Event]]:
     site = Site()
     index, encoder = site.index, site.known.encoder
-    search = Search(index=index, encoder=encoder, decoders=FakeDecoders())  # type: ignore[arg-type]
+    search = searching(index, encoder=encoder, log_queries=True)
     object.__setattr__(site.services, "search", search)
     monkeypatch.setattr(wiring, "services", lambda: site.services)
     by_group: Mapping[str, list[str]] = {
