@@ -236,7 +236,8 @@ def _answer(api: ApiClient, options: argparse.Namespace) -> None:
         print(json.dumps(answer, ensure_ascii=False))
         return
     for item in answer["items"]:
-        print(f"{item['score']:7.3f}  {item['key']}")
+        sure = item["confidence"]
+        print(f"{item['score']:7.3f}" if sure is None else f"{sure:7.0%}", item["key"], sep="  ")
     if answer.get("matched") is False:
         note("Nothing here matches." + (" --closest shows the closest." if answer["rest"] else ""))
 
