@@ -13,10 +13,12 @@ import numpy as np
 from bench.quality_library import Rows, Seen, filled, id_of, seconds_to_calibrate
 from bench.quality_photos import Word, words_of
 from bench.quality_queries import ABSTRACT, nonsense
+from chalicelib import thresholds
 from chalicelib.clip import Clip
 from chalicelib.clip.calibration import Calibration
 from chalicelib.index.base import ALL, Index, RankedSet
 from chalicelib.relevance import Candidate, Cut, confidence, decide, threshold_above
+from chalicelib.thresholds import UNMEASURED
 
 RANKED = 1000
 """As a search ranks at most."""
@@ -59,7 +61,7 @@ def measure(name: str, clip: Clip, seen: Seen, outside: list[str]) -> Figures:
         if clip.calibration is None:
             return found
         with filled(seen.rows, clip.calibration) as index:
-            search = _Search(clip.calibration, index, vectors)
+            search = _Search(clip.calibration, index, vectors, found.photos)
             found.threshold = search.threshold
             _words(found, search, specific, general)
             _nothing(found, search, clip, outside)
@@ -82,11 +84,13 @@ def _rank(index: Index, query: Rows, word: Word) -> int:
 class _Search:
     """A search by one text, as the product does it: calibrated, and cut off."""
 
-    def __init__(self, calibration: Calibration, index: Index, vectors: dict[str, Rows]) -> None:
+    def __init__(
+        self, calibration: Calibration, index: Index, vectors: dict[str, Rows], photos: int
+    ) -> None:
         self.calibration = calibration
         self.index = index
         self.vectors = vectors
-        self.threshold = threshold_above(index.best_scores(calibration.null_texts).tolist())
+        self.threshold = (thresholds.measure(index, calibration, photos) or UNMEASURED).texts
 
     def query(self, vector: Rows) -> Rows:
         one: Rows = self.calibration.of_texts(vector[None])[0]
