@@ -157,5 +157,8 @@ def test_searches_of_parts_fit_a_screen_of_320_pixels(page: Page, pictures: dict
     fits("chips, and what is less alike")
     page.click("item")
     page.click("search-part")
-    page.one("part-add")
     fits("the frame and its buttons")
+    for name in ("part", "part-search", "part-add", "part-cancel"):
+        inside = "const {top, bottom} = arguments[0].getBoundingClientRect();"
+        inside += "return top >= 0 && bottom <= innerHeight"
+        assert page.js(inside, page.one(name)), f"{name} is in sight"

@@ -45,7 +45,8 @@ export const texts = {
   matching: (n) => (n === 1 ? "1 image matches" : `${count(n)} images match`),
   /** @param {number} n */
   closestToo: (n) => `${many(n, "image")}, those that match first`,
-  closestOnly: "The closest there are",
+  /** @param {number} n */
+  closestOnly: (n) => `${many(n, "image")}, the closest first`,
   /** @param {number} n */
   closestAnnounce: (n) => `Nothing here matches. The closest ${many(n, "image")} shown`,
   closestLead: "Nothing here matches. These are the closest.",

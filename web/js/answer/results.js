@@ -77,6 +77,7 @@ export class Results {
   /** @param {import("../api.js").ApiError} error */
   failed(error) {
     const { search, status } = this.page;
+    this.#goBeyond = false;
     this.grid.partial = false;
     this.grid.show([]);
     byId("summary").textContent = "";
@@ -118,7 +119,7 @@ export class Results {
     if (isLibrary(query)) return hasFilters(query) ? texts.filtered(total) : texts.library;
     const { matched } = this.#about;
     if (matched === null) return total === this.page.status.stats?.images.ready ? texts.rankedAll : texts.ranked(total);
-    if (query.closest) return matched ? texts.closestToo(total) : texts.closestOnly;
+    if (query.closest) return matched ? texts.closestToo(total) : texts.closestOnly(total);
     return texts.matching(total);
   }
 

@@ -26,6 +26,8 @@ const clamp = (/** @type {number} */ n, /** @type {number} */ most) => Math.min(
 
 export class PartOfPicture {
   on = false;
+  /** Only what is searched can be searched by. */
+  #may = false;
   /** @type {Region} */
   #region = MIDDLE;
   /** @type {Drag|null} */
@@ -53,9 +55,11 @@ export class PartOfPicture {
     this.onClose = () => {};
   }
 
-  /** Another picture. @param {{width: number, height: number}} image */
-  reset({ width, height }) {
+  /** Another picture. @param {import("../api.js").Image} image */
+  reset({ width, height, state }) {
     this.close();
+    this.#may = state === "ready";
+    this.frame.classList.toggle("drawn", this.#may);
     this.frame.append(this.sheet);
     this.#region = MIDDLE;
     this.#least = [Math.min(1, Math.max(SMALLEST_SHARE, SMALLEST / (width || 512))), Math.min(1, Math.max(SMALLEST_SHARE, SMALLEST / (height || 512)))];
@@ -64,7 +68,8 @@ export class PartOfPicture {
   /** For the keyboard, and for fingers, which swipe else. */
   open() {
     this.#show(this.#region);
-    this.box.focus();
+    this.bar.scrollIntoView({ block: "nearest" }); // on narrow screens the button stands far below
+    this.box.focus({ preventScroll: true });
     this.#say();
   }
 
@@ -110,7 +115,7 @@ export class PartOfPicture {
 
   /** @param {PointerEvent} event */
   #down(event) {
-    if (event.button || !event.isPrimary || (!this.on && event.pointerType === "touch")) return;
+    if (!this.#may || event.button || !event.isPrimary || (!this.on && event.pointerType === "touch")) return;
     event.preventDefault(); // no text is selected
     const start = this.#at(event);
     const kind = this.on ? this.#grips(start) : { kind: /** @type {const} */ ("draw"), fixed: start };
