@@ -194,12 +194,17 @@ def opened(kind: str, place: Place) -> Iterator[Any]:
 COMPRESSIONS = {"lucene": "1x", "lucene-4x": "4x", "lucene-32x": "32x"}
 
 
-def fill(index: Index, images: Rows, kind: str) -> float:
+def fill(
+    index: Index,
+    images: Rows,
+    kind: str,
+    made: Callable[[int, Rows], ImageRecord] = record,
+) -> float:
     """Seconds; two writers, as two functions would."""
 
     def write(first: int) -> None:
         rows = images[first : first + BATCH]
-        writes = [Write(record(first + i, row), None) for i, row in enumerate(rows)]
+        writes = [Write(made(first + i, row), None) for i, row in enumerate(rows)]
         assert set(index.write(writes)) == {"written"}
         bar.update(len(rows))
 

@@ -203,7 +203,7 @@ class Index(Searched, Protocol):
 
     def purge(self, deleted_before: datetime) -> int:
         """Remove tombstones whose `indexed_at` is older; one that changes meanwhile stays.
-        Returns how many went."""
+        Returns how many went. A store may also bring up to date what it keeps beside records."""
 
     def close(self) -> None:
         """Release files and connections; harmless when called twice."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from chalicelib.errors import ConfigurationError, NotFound
 from chalicelib.index.base import Index, RankedSet
 from chalicelib.index.opensearch import Client, OpenSearchIndex, OpenSearchShelf, Shape
-from chalicelib.index.opensearch.schema import SCHEMA
+from chalicelib.index.opensearch.schema import SCHEMA, Compression
 from chalicelib.records import STATES, Filters, ImageRecord
 from local.opensearch import docker
 from tests.integration.local_stack import ROOT, environment
@@ -266,6 +266,27 @@ def test_the_ten_best_are_those_of_a_full_comparison_with_their_true_scores(
         for hit in hits:
             assert abs(hit.score - scores[hit.record.id]) <= TOLERANCE
     np.testing.assert_array_equal(index.vector(name_of(7)), ROWS[7])
+
+
+@pytest.mark.parametrize("compression", ["1x", "4x"])
+def test_vectors_of_different_lengths_are_found_by_their_inner_products(
+    place: Place, compression: Compression
+) -> None:
+    """As calibrated vectors have them: the longest is six times the shortest."""
+    count = 3000
+    responses = 1 / np.random.default_rng(5).uniform(1, 6, count)
+    rows = (random_units(count, seed=6, dim=WIDE) / responses[:, None]).astype(np.float32)
+    index = place.made(dim=WIDE, shape=Shape(replicas="0", compression=compression))
+    put(index, *(picture(n, rows[n], response=float(responses[n])) for n in range(count)))
+    shares = []
+    for query in random_units(20, seed=8, dim=WIDE):
+        scores = rows.astype(np.float64) @ query.astype(np.float64)
+        true = {name_of(n): float(score) for n, score in enumerate(scores)}
+        hits = index.search(query, ANY, limit=10, ranked=1000).hits
+        assert max(abs(hit.score - true[hit.record.id]) for hit in hits) <= 3 * TOLERANCE
+        shares.append(len({hit.record.id for hit in hits} & {*best(true, 10)}) / 10)
+    assert np.mean(shares) >= 0.98
+    assert abs(index.best_scores(query[None])[0] - max(true.values())) <= 3 * TOLERANCE
 
 
 def test_an_index_compressed_32x_is_made_so_and_keeps_the_vectors_as_they_were(

@@ -61,11 +61,9 @@ def scored_again(body: Body, query: NDArray[np.float32]) -> Body:
     return {**body, "rescore": {"window_size": body["size"], "query": products}}
 
 
-def counting(admitted: Query | None, parts: dict[str, Query] | None = None) -> Body:
-    """Asks how many "ready" images `admitted` lets through, and how many of these each of
-    `parts`."""
-    body: Body = {"size": 0, "track_total_hits": True, "query": ready(admitted)}
-    return {**body, "aggs": {"parts": {"filters": {"filters": parts}}}} if parts else body
+def counting(query: Query) -> Body:
+    """Asks how many images `query` lets through."""
+    return {"size": 0, "track_total_hits": True, "query": query}
 
 
 def ready(admitted: Query | None) -> Query:
@@ -87,12 +85,6 @@ def at_least(score: float, query: Query) -> Query:
 def total(answer: Any) -> int:
     count: int = answer["hits"]["total"]["value"]
     return count
-
-
-def parts(answer: Any) -> dict[str, int]:
-    """What `counting` asked for."""
-    buckets = answer["aggregations"]["parts"]["buckets"]
-    return {name: bucket["doc_count"] for name, bucket in buckets.items()}
 
 
 def hits(answer: Any) -> list[Hit]:

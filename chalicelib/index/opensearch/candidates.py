@@ -1,7 +1,8 @@
 """Which images a search considers: the nearest, and those that have its words.
 
-Both come with one request where no more images have any of the words than may be considered;
-where more have, which of them have most is asked with two further ones.
+The nearest come with the counts that say how rare each word is. Images that may have a place for
+their words alone are asked for where there can be any, with one request more, and with two further
+ones where more have them than may be considered.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.index.opensearch import bodies
 from chalicelib.index.opensearch.bodies import Body, Hit
 from chalicelib.index.opensearch.documents import Query, filter_query, leaving_out
-from chalicelib.index.opensearch.wordings import Asked, taking_part
+from chalicelib.index.opensearch.wordings import Asked, Numbers, taking_part
 from chalicelib.records import Filters
 from chalicelib.relevance import Candidate, Found, Wording
 
@@ -80,7 +81,7 @@ class _Gathering:
         return self._whole(answer, self._taking, self._count)
 
     def _count(self) -> int:
-        (answer,) = self._ask([bodies.counting(self._taking)])
+        (answer,) = self._ask([bodies.counting(bodies.ready(self._taking))])
         return bodies.total(answer)
 
     def _near(self, admitted: Query | None) -> Body:
@@ -109,35 +110,45 @@ class _Worded(_Gathering):
         self._told = asked.told()
 
     def gathered(self) -> Gathered:
-        any_word = bodies.every(bodies.ready(self._taking), must=self._asked.any_word())
-        worded = bodies.ranking(any_word, self._ranked, self._values) | {"track_total_hits": True}
-        parts = self._asked.frequencies() | {_TAKING: bodies.ready(self._taking)}
-        nearest, words, counted = self._ask(
-            [
-                self._near(self._taking),
-                bodies.scored_again(worded, self._query),
-                bodies.counting(self._admitted, parts),
-            ]
-        )
-        numbers = bodies.parts(counted)
-        weights = self._asked.weights(numbers, bodies.total(counted))
-        found = self._whole(nearest, self._taking, lambda: numbers[_TAKING])
-        if bodies.total(words) <= self._ranked:
-            found += bodies.hits(words)
-        else:
-            found += self._best_by_words(self._asked.by_share(weights))
-        return _candidates(found, lambda names: self._asked.found(names, weights))
+        counts = [bodies.counting(query) for query in self._asked.counted(self._admitted)]
+        near, *counted = self._ask([self._near(self._taking), *counts])
+        numbers = self._asked.numbers([bodies.total(answer) for answer in counted])
+        nearest = self._whole(near, self._taking, self._count)
+        found = nearest + self._with_words(nearest, numbers)
+        return _candidates(found, lambda names: self._asked.found(names, numbers.weights))
 
-    def _best_by_words(self, by_share: Query) -> list[Hit]:
-        """The `ranked` images that have most of the words, of equal ones the nearest; there are
-        more that have any."""
-        scored = bodies.every(bodies.ready(self._taking), must=by_share)
+    def _with_words(self, nearest: list[Hit], numbers: Numbers) -> list[Hit]:
+        """Those that may have a place for their words, beside the `nearest`."""
+        if len(nearest) < self._ranked:
+            return []
+        # A word that all of the nearest have, as "img" often is, brings nothing else before them.
+        common = self._asked.common(hit.get("matched_queries", ()) for hit in nearest)
+        having = self._asked.having(numbers, but=common)
+        if having is None:
+            return []
+        (worded,) = self._ask([self._worded(having)])
+        if bodies.total(worded) <= self._ranked:
+            return bodies.hits(worded)
+        return self._best_by_words(having, self._asked.by_share(numbers.weights))
+
+    def _worded(self, having: Query) -> Body:
+        """Images that `having` lets through, up to `ranked` of them."""
+        named = bodies.telling(bodies.every(bodies.ready(self._taking), having), self._told)
+        asked = bodies.ranking(named, self._ranked, self._values)
+        # More than there is room for are not counted: whether there are more is all that matters.
+        return bodies.scored_again(asked | {"track_total_hits": self._ranked + 1}, self._query)
+
+    def _best_by_words(self, having: Query, by_share: Query) -> list[Hit]:
+        """Of those that `having` lets through, which are more than `ranked`, the ones that have
+        most of the words, of equal ones the nearest."""
+        taking = bodies.every(self._taking, having)
+        scored = bodies.every(bodies.ready(taking), must=by_share)
         (answer,) = self._ask([bodies.ranking(scored, self._ranked, self._values)])
         first = bodies.hits(answer)
         least = first[-1]["_score"]
         above = [hit for hit in first if hit["_score"] > least]
         # Those that have as many words as the last one may be more than there is room for.
-        level = bodies.every(self._taking, bodies.at_least(least, by_share))
+        level = bodies.every(taking, bodies.at_least(least, by_share))
         named = {"terms": {"id": [bodies.id_of(hit) for hit in above]}}
         nearest, products = self._ask(
             [
@@ -153,9 +164,6 @@ class _Worded(_Gathering):
         level_with = self._whole(nearest, level, lambda: self._ranked)
         rest = [hit for hit in level_with if bodies.id_of(hit) not in scores]
         return best + rest[: self._ranked - len(best)]
-
-
-_TAKING = "taking part"
 
 
 def _candidates(

@@ -67,10 +67,10 @@ def words_of(record: ImageRecord) -> Document:
     return {**texts, "titles": list(titles(record.name)), "worded": WORDED}
 
 
-def without_words(shard: Shard) -> Query:
-    """The "ready" images of `shard` whose words were never written, or by older rules."""
-    ready = {"bool": {"must_not": {"term": {"worded": WORDED}}, "filter": of_shard(shard)}}
-    return with_states(Filters(), ["ready"], ready)
+def without_words() -> Query:
+    """The "ready" images whose words were never written, or by older rules."""
+    other = {"bool": {"must_not": {"term": {"worded": WORDED}}}}
+    return with_states(Filters(), ["ready"], other)
 
 
 def from_document(source: Document) -> ImageRecord:

@@ -15,17 +15,14 @@ from chalicelib.index.opensearch.documents import (
     words_of,
 )
 from chalicelib.index.opensearch.requests import MANY, Requests
-from chalicelib.sharding import Shard
 
 Send = Callable[[Sequence[bulk.Action]], list[WriteResult]]
 
 
-def give_words(ask: Requests, send: Send, shard: Shard) -> int:
-    """How many of `shard` got words. One that changes meanwhile gets them with that change."""
+def give_words(ask: Requests, send: Send) -> int:
+    """How many got words. One that changes meanwhile gets them with that change."""
     given = 0
-    for hits in ask.walk(
-        without_words(shard), MANY, seq_no_primary_term=True, _source=WITHOUT_VECTOR
-    ):
+    for hits in ask.walk(without_words(), MANY, seq_no_primary_term=True, _source=WITHOUT_VECTOR):
         given += send([_update(hit) for hit in hits]).count("written")
     return given
 

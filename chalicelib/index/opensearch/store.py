@@ -156,6 +156,7 @@ class OpenSearchIndex:
                 return {n for n in doubtful if names[n] not in held}
 
             went += self._send(actions, confirm).count("written")
+        give_words(self._ask, lambda actions: self._send(actions, lambda _: set()))
         return went
 
     # --- searching ----------------------------------------------------------------------------
@@ -254,7 +255,6 @@ class OpenSearchIndex:
     # --- everything ---------------------------------------------------------------------------
 
     def scan(self, shard: Shard = WHOLE) -> Iterator[Summary]:
-        give_words(self._ask, lambda actions: self._send(actions, lambda _: set()), shard)
         self._ask.refresh()
         for hits in self._ask.walk(of_shard(shard), _SCAN, _source=list(Summary._fields)):
             yield from (summary(hit["_source"]) for hit in hits)

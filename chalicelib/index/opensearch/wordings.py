@@ -6,9 +6,10 @@ A query for a word in a field has a name, which the answer gives back with each 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from chalicelib.index.opensearch import bodies
 from chalicelib.index.opensearch.documents import Query
 from chalicelib.index.opensearch.schema import WORDS
 from chalicelib.relevance import (
@@ -33,6 +34,14 @@ OF_THE_NAME = 1 << 22
 _TITLE = "title"
 
 
+class Numbers(NamedTuple):
+    """How many images have each word, how many the very name, and what each word weighs."""
+
+    frequencies: dict[str, int]
+    named: int
+    weights: dict[str, float]
+
+
 class Asked:
     """The words, phrases and title of `wording`, which asks for at least one word."""
 
@@ -46,8 +55,40 @@ class Asked:
         words = [_named(f, word, n, 0) for n, word in enumerate(self.words) for f in FIELDS]
         return [*words, *self._title(0)]
 
-    def any_word(self) -> Query:
-        return {"bool": {"should": self.told(), "minimum_should_match": 1}}
+    def counted(self, admitted: Query | None) -> list[Query]:
+        """What `numbers` wants the counts of: "ready" images that `admitted` lets through, all,
+        those of the very name, and those that have each word. Only "ready" images have words."""
+        named = self._title(0) or [{"match_none": {}}]
+        words: list[Query] = [{"term": {WORDS: word}} for word in self.words]
+        return [
+            bodies.ready(admitted),
+            *(bodies.every(admitted, query) if admitted else query for query in (*named, *words)),
+        ]
+
+    def numbers(self, counts: Sequence[int]) -> Numbers:
+        images, named, *having = counts
+        frequencies = dict(zip(self.words, having, strict=True))
+        return Numbers(frequencies, named, weights_of(self.words, frequencies, images))
+
+    def having(self, numbers: Numbers, *, but: Collection[str]) -> Query | None:
+        """Lets through what has any of the words, other than `but`, or the very name; None where
+        nothing does."""
+        words = [word for word in self.words if numbers.frequencies[word] and word not in but]
+        ways: list[Query] = [{"terms": {WORDS: words}}] if words else []
+        ways += self._title(0) if numbers.named else []
+        return {"bool": {"should": ways, "minimum_should_match": 1}} if ways else None
+
+    def common(self, hits: Iterable[Iterable[str]]) -> set[str]:
+        """The words that each of the hits with these names has where words count most."""
+        best = [field for field in FIELDS if WEIGHTS[field] == max(WEIGHTS.values())]
+        common = set(self.words)
+        for names in {frozenset(names) for names in hits}:
+            common = {
+                word
+                for n, word in enumerate(self.words)
+                if word in common and any(f"{field} {n}" in names for field in best)
+            }
+        return common
 
     def by_share(self, weights: Mapping[str, float]) -> Query:
         """Scores whole numbers that put images in the order of their words."""
@@ -59,15 +100,6 @@ class Asked:
             found.append({"dis_max": {"queries": fields}})
         found += self._title(OF_THE_NAME)
         return {"bool": {"should": found, "minimum_should_match": 1}}
-
-    def frequencies(self) -> dict[str, Query]:
-        """Filters to count by, under the numbers of the words."""
-        return {str(n): {"term": {WORDS: word}} for n, word in enumerate(self.words)}
-
-    def weights(self, numbers: Mapping[str, int], images: int) -> dict[str, float]:
-        """Of each word, `numbers` being what was counted by `frequencies` among `images`."""
-        counted = {word: numbers[str(n)] for n, word in enumerate(self.words)}
-        return weights_of(self.words, counted, images)
 
     def found(self, matched: Iterable[str], weights: Mapping[str, float]) -> Found | None:
         """What an image has of which an answer gave these names, always with the same
