@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
 
 from infra.context import BATCH, FUNCTION, GPU, stage
 from infra.context import Image as Kind
@@ -198,6 +201,24 @@ def test_what_the_queue_tells_of_is_embedded_and_found_by_the_search_function(
         assert found(search.invoke(search_event("a cup of coffee")))[0] == "coffee.png"
         assert found(search.invoke(search_event("a cat")))[0] == "chelsea-the-cat.png"
     assert sorted(image.root.rglob("*")) == before, "functions cannot write to their image"
+
+
+def test_the_function_s_image_reads_the_text_in_a_picture(
+    images: dict[str, Image], aws: Aws, settings: dict[str, str]
+) -> None:
+    page = PillowImage.new("RGB", (800, 500), "white")
+    font = ImageFont.load_default(36)
+    ImageDraw.Draw(page).text((60, 80), "Quarterly invoice\nTotal 1284.50", "black", font=font)
+    body = io.BytesIO()
+    page.save(body, "PNG")
+    aws.s3.put_object(Bucket=BUCKET, Key="scan.png", Body=body.getvalue())
+    with started(images["function"], settings | {"IMAGES_OCR": "true"}) as embedder:
+        assert failures(embedder.invoke({"Records": aws.messages()})) == []
+    with started(images["function"], settings, "app.app") as search:
+        answer = search.invoke(search_event("invoice"))
+        assert found(answer) == ["scan.png"]
+    (item,) = json.loads(answer.body["body"])["items"]
+    assert item["words"] == {"text": ["invoice"]}
 
 
 def test_of_a_batch_a_bad_event_alone_comes_back(
