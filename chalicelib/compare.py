@@ -170,14 +170,14 @@ def _by_image(side: Side, id: str, common: AbstractSet[str]) -> set[str] | None:
         return None
     # As it is stored, it is as much longer as its response is less than 1.
     unit = vector / math.sqrt(float(vector @ vector))
-    return _best(side.index, unit, common, leave_out=id)
+    return _best(side.index, unit, common, leave_out=frozenset([id]))
 
 
 def _best(
     index: Index,
     vector: NDArray[np.float32],
     common: AbstractSet[str],
-    leave_out: str | None = None,
+    leave_out: frozenset[str] = frozenset(),
 ) -> set[str]:
     """The ids of the best ten of `common`."""
     found: list[str] = []

@@ -123,7 +123,7 @@ class Search:
             limit=request.limit,
             ranked=MAX_RANKED,
             after=after,
-            leave_out=next((part.id for part in parts if part.id and part.weight > 0), None),
+            leave_out=frozenset(part.id for part in parts if part.id and part.weight > 0),
             facets=request.facets,
             collapse=request.collapse,
             wording=wording_of(parts),

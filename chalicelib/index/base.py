@@ -125,7 +125,7 @@ class Searched(Protocol):
         limit: int,
         ranked: int,
         after: Place | None = None,
-        leave_out: str | None = None,
+        leave_out: frozenset[str] = frozenset(),
         facets: bool = False,
         collapse: Collapse = "none",
         wording: Wording | None = None,
@@ -146,7 +146,7 @@ class Searched(Protocol):
         `collapse` folds the kept set: an image that is such a copy of a better one in the set is
         no item of its own but counted behind it. `order` then puts the items in order: "newest"
         and "oldest" by date, those without one last, then by id. `after` starts behind that place,
-        and `leave_out` names an id that does not take part."""
+        and `leave_out` names ids that do not take part."""
 
     def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
         """Of each row of `queries` (float32 [Q, D], unit) the best inner product with any "ready"

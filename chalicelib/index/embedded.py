@@ -122,7 +122,7 @@ class EmbeddedIndex:
         limit: int,
         ranked: int,
         after: Place | None = None,
-        leave_out: str | None = None,
+        leave_out: frozenset[str] = frozenset(),
         facets: bool = False,
         collapse: Collapse = "none",
         wording: Wording | None = None,
@@ -286,12 +286,11 @@ def _without(
     db: sqlite3.Connection,
     snapshot: Snapshot,
     taking: NDArray[np.bool_] | None,
-    leave_out: str | None,
+    leave_out: frozenset[str],
 ) -> NDArray[np.bool_] | None:
-    if leave_out is None:
+    asked = f"SELECT num FROM images WHERE id IN ({sql.marks(len(leave_out))})"
+    nums = [row[0] for row in db.execute(asked, tuple(leave_out))] if leave_out else []
+    if not nums:
         return taking
-    row = db.execute("SELECT num FROM images WHERE id = ?", (leave_out,)).fetchone()
-    if row is None:
-        return taking
-    others: NDArray[np.bool_] = snapshot.nums != row[0]
+    others: NDArray[np.bool_] = ~np.isin(snapshot.nums, nums)
     return others if taking is None else taking & others

@@ -108,7 +108,7 @@ class MemoryIndex:
         limit: int,
         ranked: int,
         after: Place | None = None,
-        leave_out: str | None = None,
+        leave_out: frozenset[str] = frozenset(),
         facets: bool = False,
         collapse: Collapse = "none",
         wording: Wording | None = None,
@@ -129,7 +129,9 @@ class MemoryIndex:
                 asked.found(held.record),
             )
             for held in ready
-            if held.vector is not None and held.record.id != leave_out and asked.admits(held.record)
+            if held.vector is not None
+            and held.record.id not in leave_out
+            and asked.admits(held.record)
         ]
         decided = decide(_considered(candidates, ranked), cut, ranked)
         records = {held.record.id: held.record for held in ready}

@@ -48,7 +48,7 @@ class Narrowed:
         limit: int,
         ranked: int,
         after: Place | None = None,
-        leave_out: str | None = None,
+        leave_out: frozenset[str] = frozenset(),
         facets: bool = False,
         collapse: Collapse = "none",
         wording: Wording | None = None,

@@ -194,7 +194,10 @@ def test_what_takes_no_part_hides_nothing(index: Index) -> None:
         marked(2, vector=toward(0.8)),
         marked(3, vector=toward(0.7)),
     )
-    for options in ({"filters": Filters(owner="")}, {"filters": ANY, "leave_out": name_of(1)}):
+    for options in (
+        {"filters": Filters(owner="")},
+        {"filters": ANY, "leave_out": frozenset([name_of(1)])},
+    ):
         found = index.search(QUERY, limit=9, ranked=9, collapse="near", **options)  # type: ignore[arg-type]
         assert (ids(found.hits), found.total) == ([name_of(2)], 1)
         assert found.hits[0].copies == Folded(0, 1, (name_of(3),))

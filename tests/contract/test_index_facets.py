@@ -111,7 +111,9 @@ def test_facets_are_of_what_the_filter_admits_without_the_image_left_out(index: 
     records = fan(40)
     put(index, *records)
     filters = Filters(collection="1")
-    found = index.search(QUERY, filters, limit=2, ranked=10, leave_out=name_of(4), facets=True)
+    found = index.search(
+        QUERY, filters, limit=2, ranked=10, leave_out=frozenset([name_of(4)]), facets=True
+    )
     taking = [record for record in records if record.collection == "1" and record.id != name_of(4)]
     assert in_order(found.facets) == true_facets(taking[:10])
 

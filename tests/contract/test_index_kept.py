@@ -165,7 +165,9 @@ def test_the_cut_is_at_what_the_filter_admits(index: Index) -> None:
         )
         == found
     )
-    gone = search(index, cut=Cut(0.85), filters=Filters(owner="ann"), leave_out=name_of(50))
+    gone = search(
+        index, cut=Cut(0.85), filters=Filters(owner="ann"), leave_out=frozenset([name_of(50)])
+    )
     assert (gone.hits, gone.matched, gone.rest) == ([], False, 4)
 
 

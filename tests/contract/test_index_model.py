@@ -210,7 +210,7 @@ class Wordings(Histories):
     ) -> None:
         options["wording"] = parse(text).wording if text else None
         options["cut"] = None if threshold is None else Cut(threshold, closest)
-        options["leave_out"] = None if left_out is None else name_of(left_out)
+        options["leave_out"] = frozenset() if left_out is None else frozenset([name_of(left_out)])
         truth = MemoryIndex(dim=8)
         truth.write([Write(replace(r, vector=v), None) for r, v in self.held.values()])
         store = self.readers[reader % len(self.readers)]

@@ -154,7 +154,7 @@ def behaviour(index: Searched, records: list[ImageRecord], filters: Filters) -> 
         "search": {"limit": 100, "ranked": 1000},
         "few": {"limit": 7, "ranked": 10, "facets": True},
         "folded": {"limit": 100, "ranked": 60, "collapse": "exact", "facets": True},
-        "like": {"limit": 9, "ranked": 1000, "leave_out": every[3]},
+        "like": {"limit": 9, "ranked": 1000, "leave_out": frozenset([every[3]])},
     }.items():
         found = index.search(QUERY, filters, **options)  # type: ignore[arg-type]
         counts = None if found.facets is None else in_order(found.facets)

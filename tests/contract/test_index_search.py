@@ -95,15 +95,19 @@ def test_a_page_larger_than_the_ranked_set_is_cut_to_it(index: Index) -> None:
     assert len(search_ids(index, limit=9, ranked=4)) == 4
 
 
-def test_the_image_left_out_takes_no_part(index: Index) -> None:
+def test_images_left_out_take_no_part(index: Index) -> None:
     put(index, *(ready(n, toward(1 - n / 10)) for n in range(5)))
-    found = index.search(QUERY, ANY, limit=2, ranked=2, leave_out=name_of(0))
+    found = index.search(QUERY, ANY, limit=2, ranked=2, leave_out=frozenset([name_of(0)]))
     assert (ids(found.hits), found.total) == ([name_of(1), name_of(2)], 2)
-    found = index.search(QUERY, Filters(owner=""), limit=9, ranked=9, leave_out=name_of(3))
+    found = index.search(
+        QUERY, Filters(owner=""), limit=9, ranked=9, leave_out=frozenset([name_of(3)])
+    )
     assert found.total == 4
     assert name_of(3) not in ids(found.hits)
-    assert len(search_ids(index, leave_out=name_of(77))) == 5
-    assert len(search_ids(index, leave_out=name_of(0))) == 4
+    assert len(search_ids(index, leave_out=frozenset([name_of(77)]))) == 5
+    assert len(search_ids(index, leave_out=frozenset([name_of(0)]))) == 4
+    several = frozenset([name_of(0), name_of(2), name_of(77)])
+    assert search_ids(index, leave_out=several) == [name_of(n) for n in (1, 3, 4)]
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100, 1000])

@@ -34,14 +34,14 @@ Values = dict[str, list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The best `ranked` images for `query` [D] and `wording` that `filters` admit, but for the
-    id `leave_out`."""
+    """The best `ranked` images for `query` [D] and `wording` that `filters` admit, but for those
+    with the ids `leave_out`."""
 
     query: NDArray[np.float32]
     filters: Filters
     wording: Wording
     ranked: int
-    leave_out: str | None
+    leave_out: frozenset[str]
 
 
 class Gathered(NamedTuple):

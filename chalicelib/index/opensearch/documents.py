@@ -131,13 +131,13 @@ def with_states(filters: Filters, states: list[State], *more: Query) -> Query:
     return {"bool": {"filter": parts}}
 
 
-def leaving_out(admitted: Query | None, id: str | None) -> Query | None:
-    if id is None:
+def leaving_out(admitted: Query | None, ids: frozenset[str]) -> Query | None:
+    if not ids:
         return admitted
     return {
         "bool": {
             "filter": [admitted] if admitted else [],
-            "must_not": [{"term": {"id": id}}],
+            "must_not": [{"terms": {"id": sorted(ids)}}],
         }
     }
 

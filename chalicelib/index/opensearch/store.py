@@ -169,7 +169,7 @@ class OpenSearchIndex:
         limit: int,
         ranked: int,
         after: Place | None = None,
-        leave_out: str | None = None,
+        leave_out: frozenset[str] = frozenset(),
         facets: bool = False,
         collapse: Collapse = "none",
         wording: Wording | None = None,
