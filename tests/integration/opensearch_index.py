@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from chalicelib.index.base import Index, Write
 from chalicelib.index.opensearch import Client, OpenSearchIndex, Shape
-from chalicelib.records import ImageRecord
+from chalicelib.records import Filters, Hit, ImageRecord
+from chalicelib.words import parse
 
 DIM = 8
 ONE_NODE = Shape(replicas="0")
@@ -126,3 +127,17 @@ def write_of(index: Index, *records: ImageRecord) -> list[Write]:
 
 def put(index: Index, *records: ImageRecord) -> None:
     assert index.write(write_of(index, *records)) == ["written"] * len(records)
+
+
+def found(index: OpenSearchIndex, text: str, *, ranked: int = 1000) -> list[Hit]:
+    """What a search with the words `text` finds."""
+    wording = parse(text).wording
+    return index.search(FIRST, Filters(), limit=200, ranked=ranked, wording=wording).hits
+
+
+def found_by_words(index: OpenSearchIndex, text: str) -> set[str]:
+    return {hit.record.id for hit in found(index, text) if hit.found is not None}
+
+
+def numbered(*numbers: int) -> set[str]:
+    return {name_of(n) for n in numbers}
