@@ -1,8 +1,9 @@
-"""A model is calibrated anew: every image is placed anew, by runs that are killed in between."""
+"""A calibrated model on one machine: answers end somewhere, and a change places images anew."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -16,8 +17,8 @@ import pytest
 from chalicelib import wiring
 from chalicelib.queries import SearchRequest
 from chalicelib.thresholds import NOTE, Measured
-from tests.integration.local_stack import environment, running
-from tests.integration.pictures import jpeg
+from tests.integration.local_stack import environment, run_local, running
+from tests.integration.pictures import jpeg, plain
 from tests.integration.processes import descendants, ended, eventually
 from tests.integration.untold import untold_photos
 from tests.unit import tiny_clip
@@ -87,8 +88,8 @@ def test_a_run_that_is_killed_and_run_again_places_every_image_anew(
     assert (found.calibration, found.ready) == (versions[1], COUNT)
     assert finished(start(library))["total"] == 0
     with closing(wiring.build(library.settings)) as fresh:
-        page = fresh.search.search(SearchRequest(text="red", limit=5))
-        assert page.total
+        page = fresh.search.search(SearchRequest(text="red", closest=True))
+        assert (page.total, page.threshold) == (COUNT, found.texts)
 
 
 @pytest.mark.timeout(600)
@@ -114,3 +115,26 @@ def test_a_stack_on_one_machine_sees_at_its_start_that_its_model_was_calibrated(
         )
         assert measured[-1]["ready"] == count
         assert stack.differences().keys() <= {"thumbnail of nothing"}
+
+
+@pytest.mark.timeout(600)
+def test_once_answers_up_to_the_cut_off_and_with_closest_beyond_it(
+    model: Path, tmp_path: Path
+) -> None:
+    model, photos, data = (
+        tiny_clip.build(tmp_path / "model"),
+        tmp_path / "photos",
+        tmp_path / "data",
+    )
+    calibrated(model)
+    photos.mkdir()
+    for colour in ("red", "green", "blue"):
+        (photos / f"{colour}.jpg").write_bytes(plain(colour))
+    done = run_local(data, model, "--photos", photos, "--once", "blue", "--limit", "1")
+    assert re.fullmatch(r" +100%  photos/[0-9a-z]{26}/blue\.jpg\n", done.stdout)
+    done = run_local(data, model, "--once", "qwxz vbnm")
+    assert done.stdout == ""
+    assert done.stderr.endswith("Nothing here matches. --closest shows the closest.\n")
+    done = run_local(data, model, "--once", "qwxz vbnm", "--closest")
+    assert len(done.stdout.splitlines()) == 3
+    assert done.stderr.endswith("Nothing here matches.\n")

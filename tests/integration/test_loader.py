@@ -15,8 +15,6 @@ import pytest
 
 from tests.integration.local_stack import LocalStack, run_local, running
 from tests.integration.pictures import folder_of, jpeg, plain
-from tests.unit import tiny_clip
-from tests.unit.tiny_calibration import calibrated
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 
@@ -152,26 +150,6 @@ def test_once_prints_scores_and_keys_for_people(tiny: Path, tmp_path: Path) -> N
     lines = done.stdout.splitlines()
     assert len(lines) == 2
     assert re.fullmatch(r" +\d+\.\d{3}  photos/[0-9a-z]{26}/blue\.jpg", lines[0])
-
-
-def test_once_answers_up_to_the_cut_off_and_with_closest_beyond_it(tmp_path: Path) -> None:
-    model, photos, data = (
-        tiny_clip.build(tmp_path / "model"),
-        tmp_path / "photos",
-        tmp_path / "data",
-    )
-    calibrated(model)
-    photos.mkdir()
-    for colour in ("red", "green", "blue"):
-        (photos / f"{colour}.jpg").write_bytes(plain(colour))
-    done = run_local(data, model, "--photos", photos, "--once", "blue", "--limit", "1")
-    assert re.fullmatch(r" +100%  photos/[0-9a-z]{26}/blue\.jpg\n", done.stdout)
-    done = run_local(data, model, "--once", "qwxz vbnm")
-    assert done.stdout == ""
-    assert done.stderr.endswith("Nothing here matches. --closest shows the closest.\n")
-    done = run_local(data, model, "--once", "qwxz vbnm", "--closest")
-    assert len(done.stdout.splitlines()) == 3
-    assert done.stderr.endswith("Nothing here matches.\n")
 
 
 def test_once_with_nothing_to_find_answers_nothing(tiny: Path, tmp_path: Path) -> None:

@@ -5,74 +5,26 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from chalicelib import deadline, thresholds
-from chalicelib.errors import IndexUnavailable
-from chalicelib.index.base import Write
-from chalicelib.index.memory import MemoryIndex
 from chalicelib.relevance import image_threshold, threshold_above
 from chalicelib.thresholds import (
     CLAIM,
     CLAIMED_S,
     LOOK_EVERY_S,
     NOTE,
-    REMEMBERED_S,
     SECONDS_TO_MEASURE,
-    UNMEASURED,
     Measured,
     Thresholds,
 )
-from tests.fakes.encoding import DIM, FakeCalibration, FakeEncoder
+from tests.fakes.encoding import FakeCalibration, FakeEncoder
+from tests.unit.counting_index import Clock, Counting, kept
 from tests.unit.logs import captured
 from tests.unit.test_search import record
-
-
-class Counting(MemoryIndex):
-    """Says how often it was asked, and does not answer while `down`."""
-
-    def __init__(self) -> None:
-        super().__init__(dim=DIM)
-        self.measured = self.counted = self.noted = 0
-        self.down = False
-
-    def fill(self, first: int, last: int) -> None:
-        self.write([Write(record(number), None) for number in range(first, last)])
-
-    def empty(self, first: int, last: int) -> None:
-        for held in self.read([record(number).id for number in range(first, last)]).values():
-            gone = replace(held.record, state="deleted", vector=None)
-            assert self.write([Write(gone, held.version)]) == ["written"]
-
-    def best_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
-        self.measured += 1
-        return super().best_scores(queries)
-
-    def counts(self, *arguments: Any) -> dict[Any, int]:
-        self.counted += 1
-        if self.down:
-            raise IndexUnavailable("The index does not answer.")
-        return super().counts(*arguments)
-
-    def note(self, name: str) -> str | None:
-        self.noted += 1
-        if self.down:
-            raise IndexUnavailable("The index does not answer.")
-        return super().note(name)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -95,12 +47,6 @@ def clock() -> Clock:
 @pytest.fixture
 def library(index: Counting, encoder: FakeEncoder, clock: Clock) -> Thresholds:
     return Thresholds(index, encoder, clock=clock)
-
-
-def kept(index: Counting) -> Measured:
-    found = Measured.from_json(index.note(NOTE))
-    assert found is not None
-    return found
 
 
 # --- what is measured ---------------------------------------------------------------------------
@@ -260,75 +206,3 @@ def test_what_fails_is_logged_and_tried_again_later(
     assert not library.refresh(10)
     clock.now += 1
     assert library.refresh(10)
-
-
-# --- by what is searched ------------------------------------------------------------------------
-
-
-def test_a_search_goes_by_the_note_and_remembers_it(
-    index: Counting, encoder: FakeEncoder, library: Thresholds, clock: Clock
-) -> None:
-    index.fill(0, 10)
-    assert library.refresh()
-    searching = Thresholds(index, encoder, clock=clock)
-    asked = index.noted
-    assert searching.current() == kept(index)
-    index.keep_note(NOTE, replace(kept(index), texts=0.5).to_json())
-    clock.now += REMEMBERED_S - 1
-    found = searching.current()
-    assert found is not None
-    assert found.texts != 0.5
-    clock.now += 1
-    found = searching.current()
-    assert found is not None
-    assert found.texts == 0.5
-    assert index.noted - asked <= 5
-
-
-def test_a_small_library_without_a_note_is_measured_once_and_nothing_is_written(
-    index: Counting, library: Thresholds, clock: Clock
-) -> None:
-    index.fill(0, 10)
-    for _ in range(3):
-        found = library.current()
-        assert found is not None
-        assert found.ready == 10
-        clock.now += REMEMBERED_S
-    assert index.measured == 1
-    assert index.note(NOTE) is None
-    index.fill(10, 30)
-    found = library.current()
-    assert found is not None
-    assert found.ready == 30
-
-
-def test_a_large_library_goes_by_an_old_note_or_a_usual_figure_and_says_so(
-    index: Counting, library: Thresholds, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(thresholds, "SMALL", 5)
-    index.fill(0, 10)
-    with captured() as lines:
-        assert library.current() == UNMEASURED
-        old = Measured(0.7, 0.8, "older", 10, datetime(2024, 5, 17, tzinfo=timezone.utc))
-        index.keep_note(NOTE, old.to_json())
-        clock.now += REMEMBERED_S
-        assert library.current() == old
-    assert [line["message"] for line in lines()] == ["thresholds do not fit"] * 2
-    assert index.measured == 0
-
-
-def test_an_empty_library_has_the_usual_figure_and_nothing_to_say(library: Thresholds) -> None:
-    with captured() as lines:
-        assert library.current() == UNMEASURED
-    assert lines() == []
-
-
-def test_where_the_index_does_not_answer_the_last_known_holds(
-    index: Counting, library: Thresholds, clock: Clock
-) -> None:
-    index.fill(0, 10)
-    known = library.current()
-    index.down = True
-    clock.now += REMEMBERED_S
-    assert library.current() == known
-    assert Thresholds(index, FakeEncoder(), clock=clock).current() is None
