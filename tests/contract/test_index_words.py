@@ -19,18 +19,12 @@ from index_helpers import (
     toward,
     walk_on,
 )
-from index_stores import STORES, Store
 
 from chalicelib.index.base import Index
 from chalicelib.index.narrowed import narrowed
 from chalicelib.records import Filters, Hit
 from chalicelib.relevance import EXACT_NAME, WORDS_COUNT, Found
 from chalicelib.words import parse
-
-
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest) -> Store:
-    return STORES[request.param]
 
 
 def asked(index: Index, text: str, filters: Filters = ANY, **options: Any) -> list[Hit]:
