@@ -42,8 +42,8 @@ thresholds of pictures and of small libraries are on other scales."""
 EVEN_AT = 1.1
 STEEPNESS = 6.0
 """At so many times the threshold every second picture is what was asked for; how fast that
-grows. Fitted on one half of 1,000 labelled photos, and within 3 % on the other, for libraries of
-40 to 1,000 photos."""
+grows. Rounded from fits to the halves of 1,000 labelled photos; within 3 % in libraries of 40 to
+1,000 of them."""
 
 SURE_BY_WORDS = 0.9
 """How likely a picture that has every word asked for is what was meant, whatever it shows."""

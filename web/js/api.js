@@ -47,7 +47,7 @@ import { texts } from "./texts.js";
 
 const TIMEOUT_MS = 30_000;
 /** What a part counts that the answer shall keep away from. */
-const AWAY = -0.6;
+const AWAY = -0.4;
 export const PAGE_SIZE = 60;
 
 export class ApiError extends Error {
