@@ -14,7 +14,7 @@ IDLE := pip setuptools wheel click colorama inquirer ansicon blessed editor jinx
 	filelock fsspec
 LEAN := $(addprefix --no-emit-package=,$(IDLE))
 
-.PHONY: help demo model opensearch deploy destroy diff preflight outputs test nightly check fmt golden lock clean bench bench-container bench-ingest bench-reconcile bench-index bench-clip bench-quality fuzz
+.PHONY: help demo model opensearch deploy destroy diff preflight outputs test nightly check fmt golden lock clean bench bench-container bench-ingest bench-reconcile bench-index bench-clip bench-quality bench-ocr fuzz
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -71,6 +71,9 @@ bench-ingest: $(VENV)/dev.done  ## the one-machine stack beside the bare encoder
 
 bench-reconcile: $(VENV)/dev.done  ## a million keys compared, 500 photos embedded; ARGS='--keys 100000 --rounds 1'
 	@$(BIN)/python -m bench.reconcile $(ARGS)
+
+bench-ocr: $(VENV)/dev.done  ## the text in pictures: time, memory, what is found; PHOTOS=DIR, ARGS='--megapixels 12'
+	@$(BIN)/python -m bench.ocr $(PHOTOS) $(ARGS)
 
 bench-container: $(VENV)/dev.done .cache/wheelhouse/done  ## the function's image: size, first answer, memory
 	@$(BIN)/python -m bench.container $(ARGS)

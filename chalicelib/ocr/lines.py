@@ -59,9 +59,27 @@ class Box:
         (x0, y0), (x1, y1) = self.corners[:2]
         return math.atan2(y1 - y0, x1 - x0)
 
-    def moved(self, scale: float, down: float) -> Box:
-        """The same box in a picture `scale` times as large and from `down` pixels lower on."""
-        return Box(tuple((x * scale, y * scale + down) for x, y in self.corners))
+    def moved(self, scale: float, right: float, down: float) -> Box:
+        """The same box in a picture `scale` times as large, from `right` and `down` pixels on."""
+        return Box(tuple((x * scale + right, y * scale + down) for x, y in self.corners))
+
+    def holds(self, point: tuple[float, float]) -> bool:
+        across, down = zip(*self.corners, strict=True)
+        x, y = point
+        inside: bool = min(across) <= x <= max(across) and min(down) <= y <= max(down)
+        return inside
+
+
+def both_looks(closer: Sequence[Box], farther: Sequence[Box]) -> list[Box]:
+    """What two looks at one picture found, each line once: as the closer look saw it."""
+    return [
+        *closer,
+        *(
+            box
+            for box in farther
+            if not any(box.holds(near.centre) or near.holds(box.centre) for near in closer)
+        ),
+    ]
 
 
 def rows(boxes: Sequence[Box]) -> list[list[Box]]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from chalicelib.errors import ConfigurationError
 from chalicelib.ocr import identity, sizes, text_model
-from chalicelib.ocr.lines import MOST_CHARACTERS, Box, cut, rows, tidy, worth_keeping
+from chalicelib.ocr.lines import MOST_CHARACTERS, Box, both_looks, cut, rows, tidy, worth_keeping
 
 
 def box(x: float, y: float, width: float = 100, height: float = 20, tilt: float = 0) -> Box:
@@ -49,6 +49,14 @@ def test_a_single_upright_line_does_not_turn_the_page() -> None:
     assert rows([upright, box(0, 400)]) == [[upright], [box(0, 400)]]
     assert upright.thickness == 20
     assert rows([]) == []
+
+
+def test_two_looks_find_each_line_once() -> None:
+    first, second, other = box(0, 0), box(0, 30), box(400, 400)
+    blurred = box(0, 0, 100, 50)
+    assert both_looks([first, second], [blurred, other]) == [first, second, other]
+    assert both_looks([blurred], [first]) == [blurred]
+    assert both_looks([], [other]) == [other]
 
 
 def test_what_cannot_be_seen_is_not_kept() -> None:

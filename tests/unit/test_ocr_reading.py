@@ -92,6 +92,12 @@ def test_small_letters_on_a_large_screen_are_read(reader: TextReader) -> None:
     assert sum(line in text.splitlines() for line in lines) >= 27
 
 
+@pytest.mark.parametrize("size", [13, 16, 24, 90])
+def test_a_few_words_on_a_large_empty_screen_are_read(reader: TextReader, size: int) -> None:
+    lines = ["Preferences", "Keyboard shortcuts"]
+    assert read(reader, written.desktop(lines, size=size)).splitlines() == lines
+
+
 def test_a_long_screenshot_is_read_to_its_end_each_line_once(reader: TextReader) -> None:
     messages = [f"{word} {n}" for n, word in enumerate(written.some_words(40, 3))]
     assert written.chat(messages).height > 4000
