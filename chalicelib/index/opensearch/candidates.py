@@ -89,16 +89,15 @@ class _Gathering:
         return bodies.ranking(bodies.telling(near, self._told), self._k, self._values)
 
     def _whole(self, answer: Any, admitted: Query | None, count: Callable[[], int]) -> list[Hit]:
-        """The `ranked` best of all that `admitted` lets through. A walk along the graph may not
-        reach everything, above all where many vectors are the same; then all that match are
-        looked at."""
+        """The `ranked` best of all that `admitted` lets through, in no order. A walk along the
+        graph may not reach everything, above all where many vectors are the same; then all that
+        match are looked at."""
         hits = bodies.hits(answer)
         if len(hits) < self._k and len(hits) < count():
             exact = bodies.telling(bodies.exactly(self._query, admitted), self._told)
             (answer,) = self._ask([bodies.ranking(exact, self._k, self._values)])
             hits = bodies.hits(answer)
-        hits.sort(key=lambda hit: (-bodies.inner_product(hit), bodies.id_of(hit)))
-        return hits[: self._ranked]
+        return hits if len(hits) <= self._ranked else sorted(hits, key=_nearness)[: self._ranked]
 
 
 class _Worded(_Gathering):
@@ -145,6 +144,8 @@ class _Worded(_Gathering):
         scored = bodies.every(bodies.ready(taking), must=by_share)
         (answer,) = self._ask([bodies.ranking(scored, self._ranked, self._values)])
         first = bodies.hits(answer)
+        if not first:
+            return []  # they have gone since they were counted
         least = first[-1]["_score"]
         above = [hit for hit in first if hit["_score"] > least]
         # Those that have as many words as the last one may be more than there is room for.
@@ -162,8 +163,12 @@ class _Worded(_Gathering):
             hit | {"_score": scores[name]} for hit in above if (name := bodies.id_of(hit)) in scores
         ]
         level_with = self._whole(nearest, level, lambda: self._ranked)
-        rest = [hit for hit in level_with if bodies.id_of(hit) not in scores]
+        rest = [hit for hit in sorted(level_with, key=_nearness) if bodies.id_of(hit) not in scores]
         return best + rest[: self._ranked - len(best)]
+
+
+def _nearness(hit: Hit) -> tuple[float, str]:
+    return -bodies.inner_product(hit), bodies.id_of(hit)
 
 
 def _candidates(

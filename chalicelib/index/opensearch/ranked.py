@@ -63,10 +63,9 @@ def ranked(
     copies: dict[str, Folded] = {}
     if collapse != "none":
         kept, copies = _folded(kept, values, collapse)
-    placed = sorted(
-        ((_place(order, one, values[one.id]), one) for one in kept),
-        key=lambda placed: rising(placed[0], order),
-    )
+    placed = [(_place(order, one, values[one.id]), one) for one in kept]
+    if order != "best":  # in which they are
+        placed.sort(key=lambda placed: rising(placed[0], order))
     return Ranked(
         order,
         [one for _, one in placed],
