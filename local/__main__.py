@@ -68,11 +68,6 @@ def _run(options: argparse.Namespace) -> int:
     sign_in = read_sign_in(options.sign_in.expanduser()) if options.sign_in else None
     cache = cache_folder()
     model = options.model or build_starter(cache / "models" / "starter", cache)
-    if load_clip(model).calibration is None:
-        note(
-            f"The model in {model} has no calibration, so whatever is asked, the closest are "
-            f"shown. To be told when nothing matches: python -m models calibrate {model}"
-        )
     if not options.no_samples and not sign_in:
         folders.insert(0, (samples.sample_photos(cache), samples.COLLECTION))
     port = options.port
@@ -87,6 +82,7 @@ def _run(options: argparse.Namespace) -> int:
         sign_in=sign_in,
         ocr=not options.no_ocr,
     )
+    _tell_of_calibration(model)
     with _running(stack) as (url, own):
         api = ApiClient(url)
         for folder, collection in folders:
@@ -104,6 +100,14 @@ def _run(options: argparse.Namespace) -> int:
             own.broken.wait()
             own.check()
         return 0
+
+
+def _tell_of_calibration(model: Path) -> None:
+    if load_clip(model).calibration is None:
+        note(
+            f"The model in {model} has no calibration, so whatever is asked, the closest are "
+            f"shown. To be told when nothing matches: python -m models calibrate {model}"
+        )
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
