@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.config import Config
-from infra.cost.measured import Measured, Use, embed_seconds
+from infra.cost.measured import Measured, Use, embed_seconds, reading_seconds
 from infra.cost.prices import Prices
 
 MEMORY_A_PROCESSOR = 2.0
@@ -31,7 +31,7 @@ def _ways(
 ) -> Iterator[Way]:
     storage = images * measured["image.s3_gets"] * prices["s3.get"]
     storage += images * measured["image.s3_puts"] * prices["s3.put"]
-    seconds = embed_seconds(measured, use, config.embedder_memory, config.batch_size)
+    seconds = embed_seconds(measured, use, config)
     batches = images / config.batch_size
     yield Way(
         f"Lambda, {config.max_concurrency} at a time",
@@ -41,8 +41,9 @@ def _ways(
         + (images + 2 * batches) * prices["sqs.request"]
         + storage,
     )
-    busy = images * use.of(measured, "processor_seconds")
-    hours = busy / config.batch_vcpus / 3600
+    embedding = images * use.of(measured, "processor_seconds")
+    reading = images * reading_seconds(measured, use, config)
+    hours = (embedding + reading) / config.batch_vcpus / 3600
     rate = config.batch_vcpus * (
         prices["fargate.vcpu"] + MEMORY_A_PROCESSOR * prices["fargate.memory"]
     )
@@ -53,6 +54,7 @@ def _ways(
     if config.gpu:
         instance = next((g for g in config.gpu_instances if f"ec2.{g}" in prices), "")
         if instance:
-            left = busy * measured["gpu.share_left"] / measured["gpu.processors"] / 3600
+            busy = embedding * measured["gpu.share_left"] + reading
+            left = busy / measured["gpu.processors"] / 3600
             rate = prices[f"ec2.{instance}"] * measured["spot.gpu"]
             yield Way(f"one {instance}, spot (not measured)", left, left * rate + storage)

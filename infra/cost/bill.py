@@ -81,7 +81,7 @@ class Month:
 
     def _embedding(self) -> Iterator[Line]:
         config, new, part = self.config, self.use.new_images, "embedding"
-        seconds = embed_seconds(self.measured, self.use, config.embedder_memory, config.batch_size)
+        seconds = embed_seconds(self.measured, self.use, config)
         batches = new / config.batch_size
         memory = config.embedder_memory / 1024
         yield self._line(part, "Lambda", new * seconds * memory, f"lambda.{config.architecture}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.errors import ConfigurationError
+from infra.config import Config
 
 FIGURES = Path(__file__).with_name("measured.json")
 
@@ -76,11 +77,17 @@ def lambda_processors(memory: int) -> float:
     return min(memory / 1769, 6.0)
 
 
-def embed_seconds(measured: Measured, use: Use, memory: int, batch: int) -> float:
+def reading_seconds(measured: Measured, use: Use, config: Config) -> float:
+    """Processor time of the text in an image, where it is read."""
+    return use.of(measured, "reading_seconds") if config.ocr else 0.0
+
+
+def embed_seconds(measured: Measured, use: Use, config: Config) -> float:
     """Seconds of one embedder an image: its processor time, and waiting that nothing overlaps."""
-    busy = use.of(measured, "processor_seconds") / lambda_processors(memory)
+    busy = use.of(measured, "processor_seconds") + reading_seconds(measured, use, config)
+    busy /= lambda_processors(config.embedder_memory)
     fetching = use.of(measured, "photo_bytes") / measured["lambda.network"]
-    return busy + fetching + measured["lambda.batch_waits"] / batch
+    return busy + fetching + measured["lambda.batch_waits"] / config.batch_size
 
 
 def facts(measured: Measured) -> list[dict[str, Any]]:

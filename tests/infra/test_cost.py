@@ -58,12 +58,18 @@ def test_an_existing_domain_is_not_on_the_bill() -> None:
 def test_a_thousand_photos_embedded() -> None:
     # 3008 MB are 1.7004 processors: 0.1486 s / 1.7004 = 0.08739 s; 4,068,053 B at 75 MB/s are
     # 0.05424 s; 0.15 s of waiting shared by ten. 0.15663 s × 2.9375 GB × 1,000 = 460.1 GB-s.
-    found = line(month(), "embedding", "Lambda")
+    found = line(month(config=Config(ocr=False)), "embedding", "Lambda")
     assert found.quantity == pytest.approx(460.1, abs=0.1)
     assert found.dollars == pytest.approx(460.1 * 0.0000166667, rel=1e-3)
     # One message an image, and a receive and a delete for ten of them.
     assert line(month(), "embedding", "messages").quantity == 1_200
     assert line(month(), "embedding", "uploads and thumbnails").dollars == pytest.approx(0.01)
+
+
+def test_reading_the_text_in_photos_takes_its_time_of_the_function() -> None:
+    # 0.42 s more of a processor, 1.7004 of which are there: 0.40363 s in all.
+    found = line(month(), "embedding", "Lambda")
+    assert found.quantity == pytest.approx(0.40363 * 2.9375 * 1000, rel=1e-4)
 
 
 def test_a_hundred_thousand_searches() -> None:
@@ -128,7 +134,8 @@ def test_idle_costs_the_domain_and_a_few_dollars_more() -> None:
 
 
 def test_a_million_images_by_functions_and_by_jobs() -> None:
-    found = {way.name: way for way in ways(Config(), USE, PRICES, MEASURED, 1_000_000)}
+    unread = Config(ocr=False)
+    found = {way.name: way for way in ways(unread, USE, PRICES, MEASURED, 1_000_000)}
     by_lambda = found["Lambda, 10 at a time"]
     assert by_lambda.hours == pytest.approx(1_000_000 * 0.15663 / 10 / 3600, rel=1e-3)
     # GB-seconds, 100,000 calls, 1,200,000 messages; a read and a write an image.
@@ -140,6 +147,11 @@ def test_a_million_images_by_functions_and_by_jobs() -> None:
     spot = found["Fargate, 16 processors, spot"]
     assert spot.dollars == pytest.approx(by_jobs.hours * hourly * 0.3 + 5.4)
     assert any("not measured" in name for name in found)
+    read = {way.name: way for way in ways(Config(), USE, PRICES, MEASURED, 1_000_000)}
+    more = {name: (read[name].hours - way.hours) * 3600 for name, way in found.items()}
+    assert more["Fargate, 16 processors"] == pytest.approx(1_000_000 * 0.42 / 16)
+    # A device does not help with it: its four processors do it all.
+    assert more["one g4dn.xlarge, spot (not measured)"] == pytest.approx(1_000_000 * 0.42 / 4)
     without = ways(Config(gpu=False), USE, PRICES, MEASURED, 1_000_000)
     assert not any("spot (" in way.name for way in without)
 
