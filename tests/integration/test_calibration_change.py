@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chalicelib import wiring
 from chalicelib.queries import SearchRequest
 from chalicelib.thresholds import NOTE, Measured
-from tests.integration.local_stack import environment, run_local, running
+from tests.integration.local_stack import run_local, running
 from tests.integration.pictures import jpeg, plain
 from tests.integration.processes import descendants, ended, eventually
-from tests.integration.untold import untold_photos
+from tests.integration.untold import finished, start, untold_photos
 from tests.unit import tiny_clip
 from tests.unit.tiny_calibration import calibrated
 
@@ -41,21 +37,6 @@ def library(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     with untold_photos(tmp_path / "data", model, COUNT) as services:
         yield services
-
-
-def start(library: wiring.Services) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "container_embedder.batch_job", "reconcile"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=environment(**library.settings.environment()),
-    )  # fmt: skip
-
-
-def finished(job: subprocess.Popen[str]) -> dict[str, Any]:
-    answer, said = job.communicate(timeout=240)
-    assert job.returncode == 0, said
-    report: dict[str, Any] = json.loads(answer)
-    return report
 
 
 def placed(library: wiring.Services) -> Counter[str]:

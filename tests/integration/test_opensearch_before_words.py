@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-
-import pytest
 
 from chalicelib.index.opensearch import OpenSearchIndex
 from chalicelib.index.opensearch.documents import to_document, words_of
@@ -26,21 +23,7 @@ from tests.integration.opensearch_index import (
     random_units,
     tombstone,
 )
-from tests.integration.proxy import Asked, Fault, Proxy, proxy_before
-from tests.opensearch_server import Server
-
-
-@pytest.fixture
-def place(opensearch_node: Server) -> Iterator[Place]:
-    with place_on(opensearch_node.url) as place:
-        yield place
-
-
-@pytest.fixture
-def proxy(opensearch_node: Server) -> Iterator[Proxy]:
-    with proxy_before(opensearch_node.url) as proxy:
-        yield proxy
-
+from tests.integration.proxy import Asked, Fault, Proxy
 
 KEYWORD = {"type": "keyword", "ignore_above": 8191}
 KEPT = {"type": "keyword", "index": False, "doc_values": False}

@@ -47,7 +47,6 @@ from tests.integration.proxy import (
     Proxy,
     Say,
     lines_of,
-    proxy_before,
 )
 from tests.opensearch_server import Given, Server
 from tests.unit import sentences
@@ -58,18 +57,6 @@ THE_DISK = (
     "Most often the disk of OpenSearch is full: give it more, or delete an index that is not in "
     "use."
 )
-
-
-@pytest.fixture
-def place(opensearch_node: Server) -> Iterator[Place]:
-    with place_on(opensearch_node.url) as place:
-        yield place
-
-
-@pytest.fixture
-def proxy(opensearch_node: Server) -> Iterator[Proxy]:
-    with proxy_before(opensearch_node.url) as proxy:
-        yield proxy
 
 
 def records_of(index: OpenSearchIndex) -> dict[str, ImageRecord]:

@@ -36,18 +36,12 @@ from tests.integration.opensearch_index import (
     tombstone,
 )
 from tests.integration.processes import eventually
-from tests.integration.proxy import Proxy, Say, proxy_before
+from tests.integration.proxy import Proxy, Say
 from tests.opensearch_server import Server
 
 ANY = Filters()
 WIDE = 64
 TOLERANCE = 2e-6
-
-
-@pytest.fixture
-def place(opensearch_node: Server) -> Iterator[Place]:
-    with place_on(opensearch_node.url) as place:
-        yield place
 
 
 # --- made once ------------------------------------------------------------------------------------
@@ -317,12 +311,6 @@ def test_pages_over_three_shards_join_to_one_ranked_set(
 
 
 # --- vectors stay where they are ------------------------------------------------------------------
-
-
-@pytest.fixture
-def proxy(opensearch_node: Server) -> Iterator[Proxy]:
-    with proxy_before(opensearch_node.url) as proxy:
-        yield proxy
 
 
 def test_vectors_never_come_back_but_where_a_vector_is_asked_for(

@@ -23,28 +23,14 @@ from tests.integration.opensearch_index import (
     found,
     name_of,
     picture,
-    place_on,
     put,
     random_units,
     write_of,
 )
-from tests.integration.proxy import Asked, Fault, Proxy, Say, lines_of, proxy_before
-from tests.opensearch_server import Server
+from tests.integration.proxy import Asked, Fault, Proxy, Say, lines_of
 
 ANY = Filters()
 LONG_AGO = "2020-01-01T00:00:00+00:00"
-
-
-@pytest.fixture
-def place(opensearch_node: Server) -> Iterator[Place]:
-    with place_on(opensearch_node.url) as place:
-        yield place
-
-
-@pytest.fixture
-def proxy(opensearch_node: Server) -> Iterator[Proxy]:
-    with proxy_before(opensearch_node.url) as proxy:
-        yield proxy
 
 
 # --- what a search asks ---------------------------------------------------------------------------

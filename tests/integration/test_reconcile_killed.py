@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,12 @@ import pytest
 from chalicelib import wiring
 from chalicelib.records import image_id
 from container_embedder.reconciling import BATCH
-from tests.integration.local_stack import BUCKET, environment
+from tests.integration.local_stack import BUCKET
 from tests.integration.pictures import jpeg
 from tests.integration.processes import descendants, ended, eventually
-from tests.integration.untold import untold_photos
+from tests.integration.untold import finished, start, untold_photos
 
-COUNT = 150
+COUNT = 300
 AT_HAND = 3 * BATCH["cpu"]
 """Images that a job that is killed may have embedded and not written."""
 
@@ -34,21 +32,6 @@ def services(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     with untold_photos(tmp_path / "data", tiny, COUNT) as services:
         yield services
-
-
-def start(services: wiring.Services, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "container_embedder.batch_job", "reconcile", *arguments]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=environment(**services.settings.environment()),
-    )  # fmt: skip
-
-
-def finished(job: subprocess.Popen[str]) -> dict[str, Any]:
-    answer, said = job.communicate(timeout=240)
-    assert job.returncode == 0, said
-    report: dict[str, Any] = json.loads(answer)
-    return report
 
 
 def ready(services: wiring.Services) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from chalicelib import wiring
 from local.stack import Stack
+from tests.integration.local_stack import environment
 from tests.integration.pictures import jpeg
 
 
@@ -21,3 +26,20 @@ def untold_photos(data: Path, model: Path, count: int) -> Iterator[wiring.Servic
     yield services
     services.close()
     stack.stop()
+
+
+def start(services: wiring.Services, *arguments: str) -> subprocess.Popen[str]:
+    """A job that reconciles."""
+    command = [sys.executable, "-m", "container_embedder.batch_job", "reconcile", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(**services.settings.environment()),
+    )  # fmt: skip
+
+
+def finished(job: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a job reports at its end."""
+    answer, said = job.communicate(timeout=240)
+    assert job.returncode == 0, said
+    report: dict[str, Any] = json.loads(answer)
+    return report
