@@ -20,6 +20,7 @@ from chalicelib import wiring
 from chalicelib.config import Settings
 from chalicelib.decoding import Prepared, child
 from chalicelib.decoding.pool import _prepared
+from chalicelib.decoding.textstage import TextStage
 from chalicelib.index.database import Database
 from local.worker import poll_once
 
@@ -49,7 +50,8 @@ class Inline:
 
     def prepare(self, data: bytes, spec: Any, *, exact: bool, **_: Any) -> Prepared:
         asked = {"spec": spec.to_json(), "exact": exact, "thumbnail": True, "max_pixels": 10**6}
-        return _prepared(*child._prepare(data, asked))
+        asked |= {"region": None, "read_text": False}
+        return _prepared(*child._prepare(data, asked, TextStage()))
 
 
 def hang(tripwire: Tripwire) -> None:

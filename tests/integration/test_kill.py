@@ -202,8 +202,10 @@ def test_a_worker_killed_at_any_of_its_calls_loses_and_doubles_nothing(
 def swept(crashing: Crashing) -> int:
     from chalicelib.differences import Scope, remembered
     from chalicelib.sharding import WHOLE
+    from chalicelib.verdicts import MadeWith
 
-    said = remembered(crashing.index, Scope(BUCKET, WHOLE, ""), crashing.fingerprint)
+    now = MadeWith(crashing.fingerprint)
+    said = remembered(crashing.index, Scope(BUCKET, WHOLE, ""), now)
     return sweeping.sweep_thumbnails(
         crashing.thumbnails, crashing.index, said, crashing.fingerprint
     )

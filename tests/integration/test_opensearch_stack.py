@@ -111,8 +111,7 @@ def test_no_opensearch_at_the_address_ends_the_start_with_a_sentence(
         done = run_local(tmp_path / "data", tiny, "--once", "red", opensearch=url)
     assert done.returncode == 1
     assert done.stdout == ""
-    said, error = done.stderr.splitlines()
-    assert "has no calibration" in said
+    (error,) = done.stderr.splitlines()
     assert error == (
         f"error: No OpenSearch answers at {url}. Start one in another window: make opensearch "
         "(or docker compose up), or name one: OPENSEARCH_URL=…"
