@@ -32,6 +32,7 @@ from chalicelib.index.base import Write
 from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.records import ImageRecord, image_id
 from chalicelib.storage import S3Bucket
+from chalicelib.verdicts import MadeWith
 from container_embedder.reconciling import BATCH
 from local.processes import ROOT, leave_aws_alone
 from local.samples import sample_photos
@@ -112,7 +113,7 @@ def compare(folder: str, count: int) -> None:
     scope, tally, bucket = Scope(PHOTOS), Tally(), S3Bucket(Pages(count), PHOTOS)
     with closing(opened(folder)) as index:
         started, busy = time.perf_counter(), time.process_time()
-        said = remembered(index, scope, FINGERPRINT)
+        said = remembered(index, scope, MadeWith(FINGERPRINT))
         scanned = time.perf_counter()
         listing = (Listed(one.key, one.etag) for one in bucket.list())
         found = sum(1 for _ in differences(listing, said, index, scope, tally))
