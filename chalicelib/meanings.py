@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -11,6 +9,7 @@ from chalicelib import words
 from chalicelib.algebra import Term
 from chalicelib.errors import InvalidRequest, NotFound, TooLarge
 from chalicelib.index.base import Searched
+from chalicelib.index.remembered import Remembered
 from chalicelib.queries import Part
 from chalicelib.relevance import Wording
 from chalicelib.storage import Bucket, Fetched
@@ -59,8 +58,7 @@ class Meanings:
         self._decoders = decoders
         self._bucket = bucket
         self._max_bytes = max_bytes
-        self._texts: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._texts: Remembered[NDArray[np.float32]] = Remembered(_REMEMBERED_TEXTS)
 
     def terms(self, parts: Sequence[Part], index: Searched, *, alone: bool) -> list[Term]:
         """A term for each of `parts`, whose ids are those of images in `index`. `alone`: errors
@@ -90,20 +88,14 @@ class Meanings:
         return Term(self._text(parsed.text or part.text), part.weight, left_out=left_out)
 
     def _text(self, text: str) -> NDArray[np.float32]:
-        with self._lock:
-            if text in self._texts:
-                self._texts.move_to_end(text)
-                return self._texts[text]
+        return self._texts.get(text, lambda: self._embedded(text))
+
+    def _embedded(self, text: str) -> NDArray[np.float32]:
         rows = self._encoder.embed_texts([text])
         calibration = self._encoder.calibration
-        vector = cast(
+        return cast(
             "NDArray[np.float32]", (rows if calibration is None else calibration.of_texts(rows))[0]
         )
-        with self._lock:
-            self._texts[text] = vector
-            while len(self._texts) > _REMEMBERED_TEXTS:
-                self._texts.popitem(last=False)
-        return vector
 
     def _picture(self, part: Part, index: Searched, path: str) -> NDArray[np.float32]:
         if part.image is not None:

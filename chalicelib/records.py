@@ -41,9 +41,6 @@ Orientation = Literal["landscape", "portrait", "square"]
 MAX_RANKED = 1000
 """A search ranks at most this many images; paging walks that one set."""
 
-MAX_TEXT = 4000
-"""Characters of the text in a picture that are kept."""
-
 
 def image_id(bucket: str, key: str) -> str:
     """The id of the image at `key`: 32 hex digits.
