@@ -112,8 +112,10 @@ class Page:
         """Wait until an answer is drawn, and none is under way."""
         drawn = (
             "const grid = document.getElementById('grid');"
-            "return !grid.hasAttribute('aria-busy') && Boolean("
-            "document.querySelector('.grid li') || !document.getElementById('notice').hidden)"
+            # Neither is there while another page, such as that of sign-in, is still open.
+            "const notice = document.getElementById('notice');"
+            "return Boolean(grid && notice && !grid.hasAttribute('aria-busy') && ("
+            "document.querySelector('.grid li') || !notice.hidden))"
         )
         self.until(lambda: self.js(drawn), "an answer is drawn")
 
@@ -131,7 +133,7 @@ class Page:
 
     def said(self, sentence: str) -> None:
         """Wait until screen readers are told that."""
-        told = "return document.getElementById('announce').textContent.trim()"
+        told = "return document.getElementById('announce')?.textContent.trim()"
         self.until(lambda: self.js(told) == sentence, f"{sentence!r} is said")
 
     def marked(self, name: str) -> list[str]:
