@@ -1,5 +1,6 @@
 /** Puts the parts together: the address says what is shown, the parts tell the address what was asked. */
 import { Chips } from "./asking/chips.js";
+import { Door } from "./uploads/door.js";
 import { openPicker, takeFiles } from "./uploads/drop.js";
 import { Arrivals } from "./library/arrivals.js";
 import { byId } from "./shared/dom.js";
@@ -12,8 +13,6 @@ import { Search } from "./asking/search.js";
 import { SearchBox } from "./asking/search-box.js";
 import { Status } from "./library/status.js";
 import { texts } from "./texts.js";
-import { UploadPanel } from "./uploads/upload-panel.js";
-import { Uploads } from "./uploads/uploads.js";
 import { Viewing } from "./viewer/viewing.js";
 
 /**
@@ -35,8 +34,7 @@ export class Page {
     this.chips = new Chips((change) => this.ask(anew(this.search.query, change)), (id) => this.#imageOf(id));
     this.filters = new Filters((filters) => this.ask({ ...this.search.query, ...filters }));
     this.narrow = new Narrow((filters) => this.filters.quietly(() => this.ask({ ...this.search.query, ...filters })));
-    this.uploads = new Uploads(api, { changed: (upload) => this.panel.changed(upload), ready: (images) => this.arrivals.uploaded(images) });
-    this.panel = new UploadPanel(byId("uploads"), this.uploads, (each) => this.viewing.open(each));
+    this.uploads = new Door(this);
     this.arrivals = new Arrivals(this);
     this.status = new Status(api, byId("status"), {
       pending: () => this.uploads.busy,
@@ -45,7 +43,7 @@ export class Page {
       dead: async () => (await this.#list("dead")).open(),
     });
     this.viewing = new Viewing(this);
-    takeFiles((files) => this.#takeFiles(files), () => api.may("upload"));
+    takeFiles(this.uploads, () => api.may("upload"));
     this.#drawRights();
     this.#listen();
     this.#drawQuery(query);
@@ -138,7 +136,7 @@ export class Page {
   /* Who is here */
 
   busy() {
-    return this.uploads.in("queued", "uploading").length > 0;
+    return this.uploads.unsent;
   }
 
   /** Signed in, for the first time or anew: pictures that were refused meanwhile are asked for again. */
@@ -148,20 +146,14 @@ export class Page {
   }
 
   leaving() {
-    this.uploads.cancelAll();
+    this.uploads.end();
   }
 
   #drawRights() {
-    byId("upload-button").hidden = !this.api.may("upload");
+    for (const name of ["upload-button", "upload-folder"]) byId(name).hidden = !this.api.may("upload");
   }
 
-  /* Uploads, and the lists of what went wrong */
-
-  /** @param {File[]} files */
-  #takeFiles(files) {
-    this.uploads.add(files, this.search.query.collection);
-    this.status.refresh();
-  }
+  /* The lists of what went wrong */
 
   /** @type {Partial<Record<"rejected"|"dead", {open: () => void}>>} */
   #lists = {};

@@ -30,6 +30,8 @@ export const texts = {
   upload: "Upload",
   uploadHint: "Upload images (or drop or paste them anywhere)",
   uploads: "Uploads",
+  uploadFolder: "Upload a folder",
+  uploadsLate: "The page does not answer. The files wait, and go as soon as it does",
   dropHere: "Drop to upload",
   close: "Close",
   cancel: "Cancel",

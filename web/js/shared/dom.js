@@ -51,6 +51,15 @@ export function button({ icon: name, text, label, class: style = "button", data 
 /** @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id);
 
+/** A style sheet that the first view has not. @param {string} address @returns {Promise<void>} once it is in force */
+export const loadStyle = (address) => new Promise((resolve, reject) => {
+  const link = el("link", { rel: "stylesheet", href: address, on: { load: resolve, error: (/** @type {Event} */ event) => {
+    link.remove();
+    reject(event);
+  } } });
+  document.head.append(link);
+});
+
 /** Fills the fixed texts of index.html from texts.js. */
 export function fillTexts(root = document) {
   /** @type {Record<string, any>} */

@@ -1,26 +1,35 @@
-/** Where files come from: the picker, a drop anywhere on the page, the clipboard. */
+/** Where files come from: the pickers, a drop anywhere on the page, the clipboard. */
 import { announce } from "../shared/announce.js";
 import { byId } from "../shared/dom.js";
 import { texts } from "../texts.js";
 
-/** Images that browsers often know no type for. */
-const BY_NAME = /\.(hei[cf]|hif|tiff?|avif|bmp|jxl|dng|cr[23]|nef|nrw|arw|sr[2fw]|orf|rw2|raf|pef|3fr|erf|mef)$/i;
+/** @typedef {import("./door.js").Arrival} Arrival */
 
-/** @param {(files: File[]) => void} onFiles @param {() => boolean} allowed where it is not, the cover says so and nothing is taken */
-export function takeFiles(onFiles, allowed) {
-  const input = byId("file-input");
-  input.addEventListener("change", () => {
-    const files = [...input.files];
-    input.value = "";
-    if (files.length) onFiles(files);
-  });
-  byId("upload-button").addEventListener("click", openPicker);
-  takeDrops(onFiles, allowed);
+/**
+ * @param {{take: (arrival: Arrival) => void, prepare: () => void}} door `prepare`: files may come soon
+ * @param {() => boolean} allowed where it is not, the cover says so and nothing is uploaded
+ * @param {(files: File[], event: DragEvent|ClipboardEvent) => boolean} [taken] asked first: true means that the search has taken what was dropped or pasted
+ */
+export function takeFiles(door, allowed, taken = () => false) {
+  for (const input of [byId("file-input"), byId("folder-input")]) {
+    input.addEventListener("change", () => {
+      const files = [...input.files];
+      input.value = "";
+      if (files.length) door.take({ files });
+    });
+  }
+  const pickers = [[byId("upload-button"), "file-input"], [byId("upload-folder"), "folder-input"]];
+  for (const [button, input] of pickers) {
+    button.addEventListener("click", () => byId(input).click());
+    for (const sign of ["click", "pointerenter"]) button.addEventListener(sign, () => door.prepare());
+  }
+  takeDrops(door, allowed, taken);
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith("image/"));
     if (!files.length || document.querySelector("dialog[open]")) return;
     event.preventDefault();
-    if (allowed()) onFiles(files.map(named));
+    if (taken(files, event)) return;
+    if (allowed()) door.take({ files: files.map(named) });
     else announce(texts.uploadRefused);
   });
 }
@@ -29,8 +38,8 @@ export function openPicker() {
   byId("file-input").click();
 }
 
-/** @param {(files: File[]) => void} onFiles @param {() => boolean} allowed */
-function takeDrops(onFiles, allowed) {
+/** @param {Parameters<typeof takeFiles>[0]} door @param {() => boolean} allowed @param {(files: File[], event: DragEvent) => boolean} taken */
+function takeDrops(door, allowed, taken) {
   const cover = byId("drop");
   let own = false; // a picture of the page itself is dragged
   let depth = 0;
@@ -47,6 +56,7 @@ function takeDrops(onFiles, allowed) {
     if (!wanted(event)) return;
     depth += 1;
     show(true);
+    if (allowed()) door.prepare();
   });
   document.addEventListener("dragleave", (event) => {
     if (!wanted(event)) return;
@@ -58,37 +68,18 @@ function takeDrops(onFiles, allowed) {
     event.preventDefault(); // else the browser would leave the page for the file
     event.dataTransfer.dropEffect = wanted(event) && allowed() ? "copy" : "none";
   });
-  document.addEventListener("drop", async (event) => {
+  document.addEventListener("drop", (event) => {
     const take = wanted(event);
     show(false);
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
-    if (!take) return;
+    const files = [...event.dataTransfer.files];
+    if (!take || taken(files, event)) return;
     if (!allowed()) return announce(texts.uploadRefused);
-    const files = await filesOf(event.dataTransfer);
-    if (files.length) onFiles(files);
+    // What was dropped can be asked for only now; folders are walked through later.
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    door.take(entries.some((entry) => entry?.isDirectory) ? { files: [], entries } : { files });
   });
-}
-
-/** Every file that was dropped, those in folders too. @param {DataTransfer} data */
-async function filesOf(data) {
-  const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
-  const loose = [...data.files];
-  if (!entries.some((entry) => entry.isDirectory)) return loose;
-  /** @type {File[]} */
-  const files = [];
-  const walk = async (/** @type {any} */ entry) => {
-    if (entry.name.startsWith(".")) return;
-    if (entry.isFile) return void files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
-    const reader = entry.createReader();
-    for (;;) {
-      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-      if (!some.length) return;
-      for (const each of some) await walk(each);
-    }
-  };
-  for (const entry of entries) await walk(entry).catch(console.warn);
-  return files.filter(({ name, type }) => type.startsWith("image/") || BY_NAME.test(name));
 }
 
 /** Pasted pictures are all called image.png; a time tells them apart. @param {File} file */
