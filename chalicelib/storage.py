@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from chalicelib.errors import NotFound, StorageUnavailable
+from chalicelib.forms import fixed_fields
 from chalicelib.s3errors import broken_off, explained
 
 _MISSING = {"NoSuchKey", "404", "NotFound"}
@@ -130,38 +131,20 @@ class Bucket(Protocol):
         """A URL anyone may GET `key` with for `seconds`; `save_as` makes browsers download."""
 
     def presign_post(
-        self, key: str, content_type: str, max_bytes: int, seconds: int, metadata: dict[str, str]
+        self,
+        key: str,
+        content_type: str,
+        max_bytes: int,
+        seconds: int,
+        metadata: dict[str, str],
+        *,
+        sha256: str = "",
     ) -> dict[str, Any]:
-        """{"url", "fields"} of a form POST good for this key, type and size only."""
+        """{"url", "fields"} of a form POST good for this key, type and size only; with `sha256`,
+        in hex, for bytes of that digest only."""
 
     def check(self) -> None:
         """Raises unless the bucket is there and answers."""
-
-
-def image_metadata(name: str, owner: str, trace: str = "") -> dict[str, str]:
-    """What is kept with the object itself, so that the index can be made again from the bucket.
-
-    S3 metadata is ASCII, at most 2 KB in all, and a form POST expands "${filename}" in it, hence
-    percent-encoding of all but letters, digits and "-._~". What does not fit is cut off.
-    """
-    metadata = {"name": _encoded(name, 1500)}
-    if owner:
-        metadata["owner"] = _encoded(owner, 400)
-    if trace:
-        metadata["trace"] = _encoded(trace, 100)
-    return metadata
-
-
-def _encoded(text: str, limit: int) -> str:
-    """Percent-encoded, at most `limit` characters, cut between letters."""
-    parts, room = [], limit
-    for letter in text:
-        part = quote(letter, safe="", errors="replace")
-        room -= len(part)
-        if room < 0:
-            break
-        parts.append(part)
-    return "".join(parts)
 
 
 class S3Bucket:
@@ -263,10 +246,16 @@ class S3Bucket:
         return url
 
     def presign_post(
-        self, key: str, content_type: str, max_bytes: int, seconds: int, metadata: dict[str, str]
+        self,
+        key: str,
+        content_type: str,
+        max_bytes: int,
+        seconds: int,
+        metadata: dict[str, str],
+        *,
+        sha256: str = "",
     ) -> dict[str, Any]:
-        fixed = {"Content-Type": content_type}
-        fixed |= {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+        fixed = fixed_fields(content_type, metadata, sha256)
         # boto3 turns "${filename}" in a key into a prefix rule; our keys never hold one.
         post: dict[str, Any] = self._client.generate_presigned_post(
             self._name,

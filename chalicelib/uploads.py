@@ -18,9 +18,10 @@ from pydantic import Field, StringConstraints
 from chalicelib.errors import InvalidRequest, TooLarge, UnsupportedType
 from chalicelib.formats import READ
 from chalicelib.formats.raw_kinds import kind_of
+from chalicelib.forms import image_metadata
 from chalicelib.log import SERVICE
 from chalicelib.records import Wire, image_id
-from chalicelib.storage import Bucket, image_metadata
+from chalicelib.storage import Bucket
 
 logger = Logger(service=SERVICE, child=True)
 
@@ -78,11 +79,13 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class FileToUpload(Wire):
-    """One file a caller wants to upload; `size` in bytes."""
+    """One file a caller wants to upload; `size` in bytes. `sha256`, where it is given, is that of
+    its bytes: the store takes no others."""
 
     name: Name
     type: Annotated[str, StringConstraints(max_length=100)] = ""
     size: Annotated[int, Field(ge=1)]
+    sha256: Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")] = ""
 
 
 class UploadsRequest(Wire):
@@ -144,6 +147,7 @@ class Uploads:
                 self._max_bytes,
                 self._seconds,
                 image_metadata(file.name, owner, trace),
+                sha256=file.sha256,
             )
             place_id = image_id(self._bucket.name, key)
             places.append(Place(place_id, key, file.name, post, expires))

@@ -27,7 +27,7 @@ from moto.s3 import notifications
 from moto.s3.models import FakeBucket, FakeKey, s3_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from local import queues
+from local import checksums, queues
 from local.lifeline import end_with_parent, say
 from local.objects import FileBuffer, Note, ObjectFiles
 
@@ -181,6 +181,7 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
     queues.mend()
+    checksums.mend()
     # moto lists its own folder at every request, which is two fifths of what a GET costs.
     modules = frozenset(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: modules

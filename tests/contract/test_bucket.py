@@ -16,16 +16,8 @@ import requests
 from chalicelib import wiring
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, StorageUnavailable
-from chalicelib.storage import (
-    Archived,
-    Bucket,
-    Fetched,
-    Missing,
-    Oversized,
-    S3Bucket,
-    Unchanged,
-    image_metadata,
-)
+from chalicelib.forms import image_metadata
+from chalicelib.storage import Archived, Bucket, Fetched, Missing, Oversized, S3Bucket, Unchanged
 from tests.fakes.bucket import MemoryBucket
 
 KEYS = [

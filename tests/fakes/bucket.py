@@ -142,7 +142,14 @@ class MemoryBucket:
         return f"memory://{self._name}/{key}?expires={seconds}&as={save_as}"
 
     def presign_post(
-        self, key: str, content_type: str, max_bytes: int, seconds: int, metadata: dict[str, str]
+        self,
+        key: str,
+        content_type: str,
+        max_bytes: int,
+        seconds: int,
+        metadata: dict[str, str],
+        *,
+        sha256: str = "",
     ) -> dict[str, Any]:
         fields = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
         return {"url": f"memory://{self._name}", "fields": {"key": key, **fields}}

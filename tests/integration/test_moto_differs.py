@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+
+import requests
 
 from chalicelib.records import image_id
 from tests.integration.local_stack import BUCKET, indexed_ids, running
@@ -35,6 +38,25 @@ def test_a_multipart_upload_whose_event_comes_twice_is_one_image(
         eventually(lambda: stack.get("/stats")["queue"], lambda q: sum(q.values()) == 0)
         assert indexed_ids(stack.log("worker")) == [image["id"]]
         assert stack.differences() == {}
+
+
+def test_bytes_other_than_those_announced_are_refused_and_nothing_is_kept(
+    tiny: Path, tmp_path: Path
+) -> None:
+    with running(tmp_path / "data", tiny) as stack:
+        data = jpeg(1)
+        file = {"name": "a.jpg", "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        post = stack.post("/uploads", {"files": [file]})["uploads"][0]["post"]
+
+        def send(body: bytes) -> requests.Response:
+            form = {"data": post["fields"], "files": {"file": ("a.jpg", body)}, "timeout": 60}
+            return requests.post(post["url"], **form)
+
+        refused = send(data[:-1] + bytes([data[-1] ^ 1]))
+        assert (refused.status_code, "BadDigest" in refused.text) == (400, True)
+        assert stack.objects() == {}
+        assert send(data).status_code == 204
+        assert len(stack.objects()) == 1
 
 
 def test_a_versioned_delete_that_sends_no_event_is_found_by_reconcile(

@@ -18,6 +18,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.deadline",
         "chalicelib.errors",
         "chalicelib.facts",
+        "chalicelib.forms",
         "chalicelib.gate",
         "chalicelib.letters",
         "chalicelib.log",

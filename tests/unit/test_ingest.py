@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from chalicelib.decoding import DECODER_VERSION
 from chalicelib.errors import IndexUnavailable, ModelError, OutOfTime, StorageUnavailable
+from chalicelib.forms import image_metadata
 from chalicelib.index.base import Write, WriteResult
 from chalicelib.index.embedded import EmbeddedIndex
 from chalicelib.ingest import MAX_ROUNDS, Ingest
 from chalicelib.records import image_id
-from chalicelib.storage import Look, image_metadata
+from chalicelib.storage import Look
 from chalicelib.verdicts import Attempt
 from tests.fakes.encoding import DIM, FakeEncoder
 from tests.fakes.library import FakeLibrary

@@ -11,10 +11,10 @@ import pytest
 
 from chalicelib.errors import Permanent
 from chalicelib.facts import Location
+from chalicelib.forms import image_metadata
 from chalicelib.index.base import Refused, Write, WriteResult
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.records import ImageRecord, image_id
-from chalicelib.storage import image_metadata
 from chalicelib.verdicts import refused_record
 from tests.fakes.encoding import DIM
 from tests.fakes.library import FakeLibrary

@@ -14,9 +14,9 @@ import requests
 from chalicelib import wiring
 from chalicelib.config import Settings
 from chalicelib.errors import NotFound, StorageUnavailable
+from chalicelib.forms import image_metadata
 from chalicelib.index.memory import MemoryIndex
 from chalicelib.records import image_id
-from chalicelib.storage import image_metadata
 from chalicelib.tracing import UPLOADED_WITHIN_S, Link, Tracer, upload_link
 from container_embedder.handler import handler
 from tests.integration.pictures import jpeg

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import string
@@ -19,8 +20,9 @@ from pydantic import ValidationError
 from chalicelib import uploads, wiring
 from chalicelib.config import Settings
 from chalicelib.errors import InvalidRequest, StorageUnavailable, TooLarge
+from chalicelib.forms import image_metadata
 from chalicelib.records import image_id
-from chalicelib.storage import S3Bucket, image_metadata
+from chalicelib.storage import S3Bucket
 from chalicelib.uploads import (
     IMAGE_TYPES,
     MAX_BASE64,
@@ -104,6 +106,21 @@ def test_everything_the_browser_sends_is_in_the_policy_and_the_other_way_round()
     place = ticket()
     sent = {k: v for k, v in place.post["fields"].items() if k not in ("policy", "x-amz-signature")}
     assert sent | {"bucket": "photos"} == exact(policy_of(place))
+
+
+def test_a_digest_makes_s3_compare_and_is_fixed_by_the_policy() -> None:
+    digest = hashlib.sha256(b"bytes").hexdigest()
+    place = ticket(sha256=digest)
+    said = base64.b64encode(hashlib.sha256(b"bytes").digest()).decode()
+    wanted = {"x-amz-checksum-algorithm": "SHA256", "x-amz-checksum-sha256": said}
+    assert wanted.items() <= exact(policy_of(place)).items()
+    assert wanted.items() <= place.post["fields"].items()
+
+
+@pytest.mark.parametrize("digest", ["ab", "A" * 64, "g" * 64, "0" * 63])
+def test_what_is_no_digest_is_refused(digest: str) -> None:
+    with pytest.raises(ValidationError, match="sha256"):
+        asked({"name": "a.png", "size": 1, "sha256": digest})
 
 
 def test_the_size_limit_is_the_one_of_the_settings() -> None:
