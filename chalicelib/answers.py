@@ -88,6 +88,7 @@ def image_json(record: ImageRecord, at: Addresses) -> dict[str, Any]:
         "perceptual_hash": record.perceptual_hash,
         "url": file_url(at.api, record.id),
         "thumbnail_url": thumbnail_url(record, at),
+        "placeholder": record.placeholder,
     }
 
 

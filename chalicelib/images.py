@@ -1,4 +1,4 @@
-"""Bytes → checked, upright sRGB pixels; thumbnails.
+"""Bytes → checked, upright sRGB pixels; thumbnails and placeholders.
 
 The one place that decodes. It runs in a child process (`chalicelib/decoding`), because a decoder
 may abort, hang or eat memory whatever is checked first.
@@ -6,6 +6,7 @@ may abort, hang or eat memory whatever is checked first.
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 THUMBNAIL_SIDE = 512
+
+PLACEHOLDER = (4, 3)
+"""Pixels along its longer side and along the other: 36 bytes, which base64 leaves without "=".
+BlurHash, too, advises 4 x 3 (https://github.com/woltapp/blurhash, "good values")."""
 
 SCALED_MARGIN = 2
 """Pixels along a side that scaled decoding leaves for each that a model takes; measured in
@@ -145,6 +150,18 @@ def thumbnail(image: Image.Image) -> bytes:
     # Pillow would write the file's own comment again, of whatever length and content.
     small(image).save(out, "JPEG", quality=75, optimize=True, comment=b"")
     return out.getvalue()
+
+
+def placeholder(image: Image.Image, *, higher: bool) -> str:
+    """What a page shows where `image` (RGB) will be, as 48 characters of base64: `PLACEHOLDER`
+    pixels, 4 x 3, or 3 x 4 where the whole picture is `higher` than wide, row by row, three bytes
+    each.
+
+    Each pixel is the mean of its part of the picture. Records hold that of a picture's `small`.
+    """
+    long, short = PLACEHOLDER
+    size = (short, long) if higher else (long, short)
+    return base64.b64encode(image.resize(size, Image.Resampling.BOX).tobytes()).decode()
 
 
 def perceptual_hash(image: Image.Image) -> str:

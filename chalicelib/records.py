@@ -63,7 +63,8 @@ class ImageRecord:
 
     `vector` is float32 of shape [D], present exactly when `state` is "ready": the model's own, of
     unit length, or where `calibration` names one, that vector seen from the mean picture and
-    divided by `response` (docs/adr/0031). `text` is what `text_model` read in the picture.
+    divided by `response` (docs/adr/0031). `text` is what `text_model` read in the picture;
+    `placeholder` what `images.placeholder` made of it, "" in records of before there was one.
     Times are aware and in UTC; `taken_at` keeps the offset the camera wrote, where it did.
     """
 
@@ -97,6 +98,7 @@ class ImageRecord:
     response: float = 0.0
     decoder_version: int = 0
     thumbnail_key: str = ""
+    placeholder: str = ""
     reason: str = ""
     vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 

@@ -277,6 +277,7 @@ _FACTS = (
     "exposure",
     "location",
     "perceptual_hash",
+    "placeholder",
 )
 
 

@@ -97,6 +97,7 @@ def _prepare(
         "exposure": asdict(picture.exposure) if picture.exposure else None,
         "location": [place.lat, place.lon] if place else None,
         "perceptual_hash": images.perceptual_hash(small),
+        "placeholder": images.placeholder(small, higher=picture.height > picture.width),
         "pixels_shape": list(pixels.shape),
         "may_hold_text": text.has_work,
     }

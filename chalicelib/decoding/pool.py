@@ -56,6 +56,7 @@ class Prepared:
     exposure: Exposure | None
     location: Location | None
     perceptual_hash: str
+    placeholder: str
     thumbnail: bytes
     pixels: NDArray[np.uint8]
     text: str = ""
@@ -270,6 +271,7 @@ def _prepared(header: dict[str, Any], blobs: list[bytes]) -> Prepared:
         exposure=_exposure(header["exposure"]),
         location=Location(float(place[0]), float(place[1])) if place else None,
         perceptual_hash=str(header["perceptual_hash"]),
+        placeholder=str(header["placeholder"]),
         thumbnail=blobs[0],
         pixels=np.frombuffer(blobs[1], dtype=np.uint8).reshape(header["pixels_shape"]),
     )

@@ -14,6 +14,14 @@ def migrate(db: sqlite3.Connection, schema: int) -> None:
     in the transaction of its caller."""
     if schema < 3:
         _make_columns_anew(db)
+    if schema < 4:
+        _find_words(db)
+    # Since 5 bodies may have a placeholder, which an older program could not read.
+    db.execute(f"PRAGMA user_version = {sql.SCHEMA}")
+
+
+def _find_words(db: sqlite3.Connection) -> None:
+    """The tables of words and notes, and the words of all that is there."""
     db.execute(sql.WORDS)
     db.execute(sql.NOTES)
     ready = db.execute("SELECT num, body FROM images WHERE state = 'ready' ORDER BY num")
@@ -21,7 +29,6 @@ def migrate(db: sqlite3.Connection, schema: int) -> None:
         db.executemany(
             sql.STORE_WORDS, [(num, *sql.to_words(sql.from_body(body))) for num, body in rows]
         )
-    db.execute(f"PRAGMA user_version = {sql.SCHEMA}")
 
 
 def _make_columns_anew(db: sqlite3.Connection) -> None:

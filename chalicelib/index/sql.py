@@ -20,10 +20,10 @@ from chalicelib.index.times import micros, recency
 from chalicelib.records import Filters, ImageRecord, Near
 from chalicelib.relevance import FIELDS
 
-SCHEMA = 4
+SCHEMA = 5
 """Written into each file. Files of `OLD_SCHEMAS` are brought up to it, others are refused."""
 
-OLD_SCHEMAS = (1, 2, 3)
+OLD_SCHEMAS = (1, 2, 3, 4)
 
 PAGE_BYTES = 8192
 """Three 512-d vectors fit a page; SQLite's own 4,096 holds one and wastes the other half."""

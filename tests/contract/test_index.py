@@ -67,6 +67,7 @@ def full_record() -> ImageRecord:
         response=0.25,
         decoder_version=3,
         thumbnail_key="thumbs/ab.webp",
+        placeholder="+/8A" * 12,
         reason="none",
         vector=QUERY * 4,
     )

@@ -6,6 +6,7 @@ Bytes that start with `BROKEN` are no image; `POISON` decodes but chokes the mod
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 import threading
@@ -54,6 +55,7 @@ class FakeDecoders:
             exposure=None,
             location=None,
             perceptual_hash=digest[:8].hex(),
+            placeholder=base64.b64encode(digest + digest[:4]).decode(),
             thumbnail=b"small " + data,
             pixels=pixels,
             text=data.partition(b"SAYS ")[2].decode() if read_text else "",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import pytest
+
 from chalicelib.index.opensearch import OpenSearchIndex
 from chalicelib.index.opensearch.documents import to_document, words_of
 from chalicelib.index.opensearch.schema import SCHEMA, write_alias
@@ -55,27 +57,43 @@ SCHEMA_2 = {
         },
     },
 }
+TEXT = {"type": "text", "analyzer": "whitespace"}
+OF_FIELD = TEXT | {"norms": False, "index_options": "docs", "copy_to": ["words"]}
+SCHEMA_3 = SCHEMA_2 | {
+    **{f"{name}_words": OF_FIELD for name in ("name", "collection", "camera", "text")},
+    "words": TEXT | {"norms": False},
+    "titles": KEYWORD | {"doc_values": False},
+    "worded": LONG | {"doc_values": False},
+    "calibration": KEPT,
+    "text_model": KEPT,
+    "response": {"type": "float", "index": False, "doc_values": False},
+}
+OLD = {2: SCHEMA_2, 3: SCHEMA_3}
 LONG_AGO = "2020-01-01T00:00:00+00:00"
 ABOUT = {"schema": 2, "model": "fake", "dim": DIM, "bucket": "photos", "used_at": LONG_AGO}
 
 
-def made_before_words(place: Place, *records: ImageRecord) -> None:
-    """As the version before left it."""
-    mappings = {"dynamic": "strict", "_meta": ABOUT, "properties": SCHEMA_2}
+def made_before_words(place: Place, *records: ImageRecord, schema: int = 2) -> None:
+    """As the version of that schema left it: 3 has words, and knows no placeholders."""
+    about, known = ABOUT | {"schema": schema}, OLD[schema]
+    mappings = {"dynamic": "strict", "_meta": about, "properties": known}
     settings = {"index": {"knn": True, "number_of_replicas": 0}}
     alias = {write_alias(place.name): {}}
     place.ask("PUT", "", {"settings": settings, "mappings": mappings, "aliases": alias})
     for record in records:
         document = to_document(record)
-        for name in {*document} - {*SCHEMA_2}:
+        for name in {*document} - {*known}:
             del document[name]
         if record.vector is not None:
             document["vector"] = record.vector.tolist()
         place.ask("PUT", f"/_doc/{record.id}?refresh=true", document)
 
 
-def test_an_index_from_before_words_gets_their_fields_and_keeps_all_it_has(place: Place) -> None:
-    made_before_words(place, picture(1), tombstone(2))
+@pytest.mark.parametrize("schema", OLD)
+def test_an_index_of_before_gets_the_fields_it_lacks_and_keeps_all_it_has(
+    place: Place, schema: int
+) -> None:
+    made_before_words(place, picture(1), tombstone(2), schema=schema)
     index = place.made()
     mapping = place.ask("GET", "/_mapping")[place.name]["mappings"]
     about = mapping["_meta"]
@@ -89,6 +107,8 @@ def test_an_index_from_before_words_gets_their_fields_and_keeps_all_it_has(place
     assert held[name_of(1)].record == picture(1)
     assert held[name_of(2)].record == tombstone(2)
     assert [hit.record.id for hit in found(index, "nothing")] == [name_of(1)]
+    put(index, picture(3, placeholder="AbC/" * 12))
+    assert index.read([name_of(3)])[name_of(3)].record.placeholder == "AbC/" * 12
 
 
 def test_many_at_once_open_an_index_from_before_words(place: Place) -> None:

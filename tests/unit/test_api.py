@@ -722,6 +722,7 @@ def test_an_image_is_answered_as_the_manual_shows_it(site: Site) -> None:
         1,
         etag="9b1f6f0a11223344",
         thumbnail_key="t/1.webp",
+        placeholder="ab" * 24,
         location=Location(48.1, 11.5),
         camera="Canon EOS 80D",
         lens="EF50mm f/1.8 STM",
@@ -757,6 +758,7 @@ def test_an_image_is_answered_as_the_manual_shows_it(site: Site) -> None:
         "perceptual_hash": "0f" * 16,
         "url": f"http://{HOST}/images/{ID}/file",
         "thumbnail_url": f"http://{HOST}/images/{ID}/thumbnail?v=9b1f6f0a",
+        "placeholder": "ab" * 24,
         "text": "Café du Port",
     }
     (listed,) = site.get("/images").json["items"]

@@ -192,6 +192,8 @@ def test_a_child_gives_the_pixels_and_facts_that_decoding_here_gives(
     assert there.pixels.shape == (32, 32, 3)
     assert there.thumbnail == images.thumbnail(here.image)
     assert there.perceptual_hash == images.perceptual_hash(images.small(here.image))
+    higher = here.height > here.width
+    assert there.placeholder == images.placeholder(images.small(here.image), higher=higher)
     assert (there.width, there.height) == here.image.size
     facts = ("format", "taken_at", "camera", "location")
     assert [getattr(there, f) for f in facts] == [getattr(here, f) for f in facts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 import zipfile
@@ -636,6 +637,32 @@ def test_a_png_whose_compressed_text_explodes_is_contained() -> None:
     text = b"Comment\0\0" + zlib.compress(bytes(200_000_000), 9)
     data = png(1, 1, 8, 2, bytes(4), (b"zTXt", text))
     assert well_refused_or_read(data)
+
+
+# --- placeholders -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(40, 30), (30, 40), (7, 7), (1, 1), (512, 1), (1, 512)])
+def test_a_placeholder_is_a_picture_of_twelve_pixels_as_the_picture_stands(
+    size: tuple[int, int],
+) -> None:
+    text = images.placeholder(Image.new("RGB", size, (10, 200, 30)), higher=size[1] > size[0])
+    assert len(text) == 48
+    assert base64.b64decode(text, validate=True) == bytes((10, 200, 30)) * 12
+
+
+def test_each_pixel_of_a_placeholder_is_the_mean_of_its_part() -> None:
+    wide = np.zeros((30, 40, 3), np.uint8)
+    wide[0:10, 30:40] = 255, 100, 0
+    wide[20:30:2, 0:10] = 0, 0, 200
+    for pixels, shape in ((wide, (3, 4, 3)), (wide.transpose(1, 0, 2), (4, 3, 3))):
+        data = base64.b64decode(images.placeholder(Image.fromarray(pixels), higher=shape[0] == 4))
+        small = np.frombuffer(data, np.uint8).reshape(shape)
+        if shape[0] == 4:
+            small = small.transpose(1, 0, 2)
+        assert small[0, 3].tolist() == [255, 100, 0]
+        assert small[2, 0].tolist() == [0, 0, 100]
+        assert np.count_nonzero(small.any(axis=2)) == 2
 
 
 # --- thumbnails -------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from chalicelib.errors import ConfigurationError
 from chalicelib.index.opensearch.client import Client, IndexMissing, RequestRefused
 from chalicelib.relevance import FIELDS
 
-SCHEMA = 3
+SCHEMA = 4
 """Counts changes of what is kept in an index; stands in its mapping."""
 
-BEFORE_WORDS = 2
-"""An index of this schema gets the fields it lacks when it is opened."""
+OLD_SCHEMAS = (2, 3)
+"""Indexes of these get the fields they lack when they are opened: of words, and the placeholder."""
 
 M = 16
 EF_CONSTRUCTION = 100
@@ -104,6 +104,7 @@ def mappings(dim: int, model: str, bucket: str, shape: Shape) -> dict[str, Any]:
             **dict.fromkeys(("reason", "taken_at", "uploaded_at", "indexed_at"), kept),
             **dict.fromkeys(("bytes", "decoder_version"), number | {"index": False}),
             **_since_words(),
+            **_since_placeholders(),
             "vector": _vector(dim, shape),
         },
     }
@@ -125,6 +126,10 @@ def _since_words() -> dict[str, Any]:
         "text_model": kept,
         "response": {"type": "float", "index": False, "doc_values": False},
     }
+
+
+def _since_placeholders() -> dict[str, Any]:
+    return {"placeholder": {"type": "keyword", "index": False, "doc_values": False}}
 
 
 def _vector(dim: int, shape: Shape) -> dict[str, Any]:
@@ -166,8 +171,12 @@ def ensure(client: Client, name: str, *, dim: int, model: str, bucket: str, shap
         found = client.call("GET", f"/{name}/_mapping")
     mapping = found[name]["mappings"]
     _check(mapping, name, dim=dim, model=model, bucket=bucket)
-    if mapping["_meta"]["schema"] == BEFORE_WORDS:
-        added = {"properties": _since_words(), "_meta": mapping["_meta"] | {"schema": SCHEMA}}
+    if mapping["_meta"]["schema"] in OLD_SCHEMAS:
+        # What is there already may be said again.
+        added = {
+            "properties": _since_words() | _since_placeholders(),
+            "_meta": mapping["_meta"] | {"schema": SCHEMA},
+        }
         client.call("PUT", f"/{name}/_mapping", added)
     health = {"wait_for_status": "yellow", "timeout": "30s"}
     client.call("GET", f"/_cluster/health/{name}", params=health)
@@ -178,7 +187,7 @@ def _check(mapping: dict[str, Any], name: str, *, dim: int, model: str, bucket: 
     vector = mapping.get("properties", {}).get("vector", {})
     if "schema" not in about or vector.get("type") != "knn_vector":
         raise ConfigurationError(f"The OpenSearch index {name} was not made by this program.")
-    if about["schema"] not in (BEFORE_WORDS, SCHEMA):
+    if about["schema"] not in (*OLD_SCHEMAS, SCHEMA):
         raise ConfigurationError(
             f"The OpenSearch index {name} was made by another version of this program. Drop it "
             "and run reconcile: it is made again from the bucket."
