@@ -50,7 +50,7 @@ class Front:
             "default-src 'none'; script-src 'self'; style-src 'self'; "
             f"img-src 'self' blob: data: {s3_origin}; connect-src {connect}; "
             "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-            "require-trusted-types-for 'script'"
+            "require-trusted-types-for 'script'; trusted-types 'none'"
         )
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -38,7 +38,7 @@ def page_policy(photos_bucket: str, sign_in_origin: str) -> str:
         f"img-src 'self' blob: data: {photos_origin}; "
         f"connect-src 'self' {photos_origin} {sign_in_origin}; "
         "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'"
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
 

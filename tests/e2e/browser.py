@@ -16,6 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.e2e.looks import DRAWN, Looks, Size
 from tests.needs import Chromium
 
 PATIENCE = 30
@@ -45,6 +46,9 @@ def start_chromium(found: Chromium, profile: Path) -> Chrome:
     return Chrome(options=options, service=Service(str(found.driver)))
 
 
+POLICIES = ("content security policy", "trusted type", "'trusted")
+"""What Chromium's words on a violation hold, in lower case: it writes them in more ways."""
+
 ENDS = ("ready", "rejected", "failed", "cancelled")
 
 
@@ -54,6 +58,8 @@ class Page:
     def __init__(self, driver: Chrome, url: str) -> None:
         self.driver = driver
         self.url = url
+        self.looks = Looks(driver)
+        self.forbidden: list[str] = []
         self._scripts: list[str] = []
 
     # --- opening ------------------------------------------------------------------------------
@@ -74,8 +80,21 @@ class Page:
         self._scripts.append(made["identifier"])
 
     def resize(self, width: int, height: int) -> None:
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.looks.of_pixels(width, height, mobile=True)
+
+    def of_size(self, size: Size) -> None:
+        """A phone's screen and touch, or a laptop's."""
+        self.looks.of_size(size)
+
+    def prefers(self, **media: str) -> None:
+        """What the system prefers: `color_scheme="dark"`, `reduced_motion="reduce"`,
+        `contrast="more"`, `forced_colors="active"`."""
+        self.looks.prefers(**media)
+
+    def shot(self, name: str) -> Path:
+        """A picture of what is to be seen, once it has come to rest; kept in a folder."""
+        self.until(lambda: self.js(DRAWN), "all pictures in sight have come")
+        return self.looks.shot(name)
 
     def leave(self) -> None:
         """Undo what a test has set, and leave the page."""
@@ -84,7 +103,7 @@ class Page:
                 "Page.removeScriptToEvaluateOnNewDocument", {"identifier": script}
             )
         self._scripts.clear()
-        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self.looks.reset()
         self.driver.get("about:blank")
 
     # --- looking ------------------------------------------------------------------------------
@@ -159,9 +178,12 @@ class Page:
         return dict(self.js("return {...document.activeElement.dataset}"))
 
     def console(self) -> list[str]:
-        """What the browser complained of since last asked."""
+        """What the browser complained of since last asked. What its policies have forbidden is
+        noted in `forbidden` too, whoever asks."""
         entries = self.driver.get_log("browser")
-        return [e["message"] for e in entries if e["level"] in ("WARNING", "SEVERE")]
+        said = [e["message"] for e in entries if e["level"] in ("WARNING", "SEVERE")]
+        self.forbidden += [line for line in said if any(part in line.lower() for part in POLICIES)]
+        return said
 
     # --- doing --------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from selenium.webdriver import Chrome
 
 from tests import needs
 from tests.e2e.browser import Page, start_chromium
+from tests.e2e.looks import SIZES
 from tests.e2e.member import ADMIN, READER, UPLOADER, MemberPage
 from tests.e2e.oidc_server import OidcServer, providing
 from tests.integration.local_stack import LocalStack, running
@@ -46,13 +47,23 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(driver: Chrome, site: LocalStack) -> Iterator[Page]:
-    """The page, not yet opened. Whatever a test does, the console stays clean."""
+    """The page, not yet opened. Whatever a test does, the console stays clean; and what a policy
+    of the page forbids is a failure even where a test has looked through the console itself."""
     page = Page(driver, site.url)
     page.console()
+    page.forbidden.clear()
     yield page
     complaints = page.console()
     page.leave()
+    assert page.forbidden == []
     assert complaints == []
+
+
+@pytest.fixture(params=list(SIZES))
+def page_at(request: pytest.FixtureRequest, page: Page) -> Page:
+    """The page on a phone's screen and on a laptop's: each test runs at both."""
+    page.of_size(request.param)
+    return page
 
 
 @pytest.fixture
@@ -105,6 +116,7 @@ def member(driver: Chrome, guarded: LocalStack, pool: OidcServer) -> Iterator[Me
     driver.execute_cdp_cmd("Storage.clearCookies", {})
     page = MemberPage(driver, guarded, pool)
     page.console()
+    page.forbidden.clear()
     yield page
     complaints = page.console()
     page.leave()
@@ -113,4 +125,5 @@ def member(driver: Chrome, guarded: LocalStack, pool: OidcServer) -> Iterator[Me
             driver.switch_to.window(window)
             driver.close()
     driver.switch_to.window(first)
+    assert page.forbidden == []
     assert complaints == []

@@ -225,6 +225,7 @@ def test_the_page_may_load_its_own_files_the_photos_bucket_and_the_token_endpoin
         "form-action": ["'none'"],
         "frame-ancestors": ["'none'"],
         "require-trusted-types-for": ["'script'"],
+        "trusted-types": ["'none'"],
     }
 
 
