@@ -114,6 +114,8 @@ def page_json(page: Page, at: Addresses) -> dict[str, Any]:
     }
     if page.facets is not None:
         answer["facets"] = page.facets
+    if page.vectors is not None:
+        answer["vectors"] = list(page.vectors)
     return answer
 
 

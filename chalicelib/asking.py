@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from chalice.app import Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chalicelib.errors import InvalidRequest
 from chalicelib.library import ListRequest
-from chalicelib.queries import SearchRequest
+from chalicelib.queries import Part, SearchRequest
 from chalicelib.records import STATES, Filters, Near
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -22,15 +22,68 @@ FILTERS = {
 }
 """Those that fit into a query string, and their place in a request."""
 
-SEARCH = ("limit", "cursor", "facets", "collapse", "closest", "order")
+ASKED = {"q": "text", "id": "id", "vector": "vector", "parts": "parts"}
+"""What `GET /search` may be asked for, one of these: all but pictures, which have no room in an
+address."""
+
+SEARCH = {
+    **ASKED,
+    **{n: n for n in ("region", "limit", "cursor", "facets", "collapse", "closest", "order")},
+    **FILTERS,
+}
+"""The parameters of `GET /search` and their place in a request; `filters` comes beside them."""
+
+_PARTS = TypeAdapter(tuple[Part, ...])
 
 
 def parse_search(query: Mapping[str, str]) -> SearchRequest:
     """That of `GET /search`. Raises `InvalidRequest`."""
-    if "q" not in query:
-        raise InvalidRequest("Say what to look for: /search?q=a+cat.", field="q")
-    fields = {"q": "text", **{name: name for name in SEARCH}, **FILTERS}
-    return parse_query(SearchRequest, with_place(query), fields)
+    given = [name for name in ASKED if name in query]
+    if len(given) != 1:
+        raise InvalidRequest(
+            "Say what to look for, by exactly one of q, id, vector and parts: /search?q=a+cat.",
+            field=given[1] if given else "q",
+        )
+    if "region" in query and given != ["id"]:
+        raise InvalidRequest(
+            "A region is a part of an image of the library; give it with id.", field="region"
+        )
+    read = with_region(with_place(query))
+    if "parts" in query:
+        read["parts"] = _parts(query["parts"])
+    fields = dict(SEARCH)
+    if "filters" in query:
+        whole = _json(TypeAdapter(Filters), query["filters"], "filters")
+        for name in whole.model_fields_set:
+            if name in query:
+                raise InvalidRequest(
+                    f"The filter {name} stands in filters too; give it once.", field=name
+                )
+            # Those within filters have no parameter of their own.
+            fields[f"filters.{name}"] = f"filters.{name}"
+            read[f"filters.{name}"] = getattr(whole, name)
+        del read["filters"]
+    return parse_query(SearchRequest, read, fields)
+
+
+def _parts(text: str) -> tuple[Part, ...]:
+    parts: tuple[Part, ...] = _json(_PARTS, text, "parts")
+    for number, part in enumerate(parts):
+        if part.image is not None:
+            raise InvalidRequest(
+                "A picture is sent with POST /search, which answers its vector; an address has"
+                " room for that.",
+                field=f"parts.{number}.image",
+            )
+    return parts
+
+
+def _json(kind: TypeAdapter[Any], text: str, name: str) -> Any:
+    """The parameter `name`, which is JSON; types are not guessed. Raises `InvalidRequest`."""
+    try:
+        return kind.validate_json(text, strict=True)
+    except ValidationError as error:
+        raise _invalid(error, {}, under=name) from error
 
 
 def parse_listing(query: Mapping[str, str]) -> ListRequest:
@@ -76,13 +129,19 @@ def with_place(query: Mapping[str, str]) -> dict[str, Any]:
     return {**query, "near": place}
 
 
+def with_region(query: dict[str, Any]) -> dict[str, Any]:
+    """`query` with its "region" taken apart."""
+    return {**query, "region": query["region"].split(",")} if "region" in query else query
+
+
 def parse_query(model: type[Model], query: Mapping[str, Any], fields: dict[str, str]) -> Model:
-    """The query string as `model`. `fields` maps each parameter to its path in the model
-    ("q" → "text", "format" → "filters.format"); others are refused. Raises `InvalidRequest`."""
+    """The query string as `model`; some of it may have been read already. `fields` maps each
+    parameter to its path in the model ("q" → "text", "format" → "filters.format"); others are
+    refused. Raises `InvalidRequest`."""
     values: dict[str, Any] = {}
     for name, value in query.items():
         if name not in fields:
-            known = ", ".join(sorted(fields))
+            known = ", ".join(sorted(known for known in fields if "." not in known))
             raise InvalidRequest(f"Unknown parameter; this route takes {known}.", field=name)
         *path, last = fields[name].split(".")
         place = values
@@ -90,7 +149,7 @@ def parse_query(model: type[Model], query: Mapping[str, Any], fields: dict[str, 
             place = place.setdefault(part, {})
         place[last] = value
     try:
-        return model.model_validate_strings(values)
+        return model.model_validate(values)
     except ValidationError as error:
         raise _invalid(error, {path: name for name, path in fields.items()}) from error
 
@@ -104,8 +163,8 @@ def flag(value: str, field: str) -> bool:
 
 _SENTENCES = {
     "missing": "This field is required.",
-    "extra_forbidden": "Unknown field.",
-    "json_invalid": "The body is not valid JSON.",
+    "extra_forbidden": "There is no such field here.",
+    "json_invalid": "This is not valid JSON.",
     "string_too_long": "At most {max_length} characters.",
     "string_too_short": "At least {min_length} characters.",
     "greater_than_equal": "Must be {ge} or more.",
@@ -125,15 +184,20 @@ _SENTENCES = {
     "literal_error": "Must be one of {expected}.",
     "list_type": "Must be a list.",
     "tuple_type": "Must be a list.",
-    "model_type": "Must be an object, {{…}}.",
+    "model_type": "Must be a JSON object.",
     "datetime_type": "Must be a day or time in ISO 8601, such as 2024-05-31.",
 }
 
 
-def _invalid(error: ValidationError, names: dict[str, str]) -> InvalidRequest:
-    """The first fault, as one sentence and the field the caller knows it by."""
+def _invalid(error: ValidationError, names: dict[str, str], under: str = "") -> InvalidRequest:
+    """The first fault, as one sentence and the field the caller knows it by; `under`: the parameter
+    that it is in."""
     first = error.errors(include_url=False)[0]
-    parts = [str(p) for p in first["loc"] if p not in ("datetime", "date", "function-before")]
+    parts = [
+        str(p)
+        for p in (*filter(None, [under]), *first["loc"])
+        if p not in ("datetime", "date", "function-before")
+    ]
     path = ".".join(p for p in parts if not p.startswith("function-"))
     if first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")

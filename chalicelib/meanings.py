@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
-from chalicelib import words
+from chalicelib import vectors, words
 from chalicelib.algebra import Term
 from chalicelib.errors import InvalidRequest, NotFound, TooLarge
 from chalicelib.index.base import Searched
@@ -60,12 +60,12 @@ class Meanings:
         self._max_bytes = max_bytes
         self._texts: Remembered[NDArray[np.float32]] = Remembered(_REMEMBERED_TEXTS)
 
-    def terms(self, parts: Sequence[Part], index: Searched, *, alone: bool) -> list[Term]:
-        """A term for each of `parts`, whose ids are those of images in `index`. `alone`: errors
-        name the fields of a request that is its own only part.
+    def vectors(self, parts: Sequence[Part], *, alone: bool) -> list[str | None]:
+        """The vector of each picture sent, as the text that may stand in its place; None where
+        there is none. `alone`: errors name the fields of a request that is its own only part.
 
         Raises `InvalidRequest`, `TooLarge` or `UnreadableImage` for images that cannot be looked
-        for, `NotFound` for an unknown id.
+        for.
         """
         if sum(len(part.image or "") for part in parts) > MAX_BASE64 and not alone:
             limit = MAX_BASE64 / 1e6
@@ -73,10 +73,21 @@ class Meanings:
                 f"The images of one request have at most {limit:.1f} MB of base64 together.",
                 field="parts",
             )
-        return [
-            self._term(part, index, "" if alone else f"parts.{number}.")
-            for number, part in enumerate(parts)
-        ]
+        return [self._sent(part, path) for part, path in _with_paths(parts, alone)]
+
+    def terms(self, parts: Sequence[Part], index: Searched, *, alone: bool) -> list[Term]:
+        """A term for each of `parts`, whose ids are those of images in `index` and whose pictures
+        have become vectors. `alone` as in `vectors`.
+
+        Raises `InvalidRequest` or `NotFound` for a vector or id that cannot be looked for.
+        """
+        return [self._term(part, index, path) for part, path in _with_paths(parts, alone)]
+
+    def _sent(self, part: Part, path: str) -> str | None:
+        if part.image is None:
+            return None
+        row = self._seen(decode_base64(part.image, field=f"{path}image"), part, path)
+        return vectors.to_text(row, self._encoder.fingerprint)
 
     def _term(self, part: Part, index: Searched, path: str) -> Term:
         if part.text is None:
@@ -98,11 +109,15 @@ class Meanings:
         )
 
     def _picture(self, part: Part, index: Searched, path: str) -> NDArray[np.float32]:
-        if part.image is not None:
-            return self._seen(decode_base64(part.image, field=f"{path}image"), part, path)
+        if part.vector is not None:
+            known = self._encoder
+            at = f"{path}vector"
+            return self._centred(
+                vectors.from_text(part.vector, known.fingerprint, known.dim, field=at)
+            )
         assert part.id is not None
         if part.region is not None:
-            return self._seen(self._file(part.id, index, path), part, path)
+            return self._centred(self._seen(self._file(part.id, index, path), part, path))
         stored = index.vector(part.id)
         if stored is None:
             raise NotFound("No searchable image has this id.", field=f"{path}id")
@@ -118,6 +133,7 @@ class Meanings:
         return look.data
 
     def _seen(self, data: bytes, part: Part, path: str) -> NDArray[np.float32]:
+        """As the model sees it: a unit vector, float32 [D], not centred yet."""
         prepared = self._decoders.prepare(
             data,
             self._encoder.pixel_spec,
@@ -133,11 +149,17 @@ class Meanings:
                     f" must be at least {LEAST_SIDE} x {LEAST_SIDE}.",
                     field=f"{path}region",
                 )
-        rows = self._encoder.embed_pixels(prepared.pixels[None])
+        return cast("NDArray[np.float32]", self._encoder.embed_pixels(prepared.pixels[None])[0])
+
+    def _centred(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
         calibration = self._encoder.calibration
-        return cast(
-            "NDArray[np.float32]", (rows if calibration is None else calibration.of_images(rows))[0]
-        )
+        return row if calibration is None else calibration.of_images(row[None])[0]
+
+
+def _with_paths(parts: Sequence[Part], alone: bool) -> Iterator[tuple[Part, str]]:
+    """Each part with what stands before its fields in an error."""
+    for number, part in enumerate(parts):
+        yield part, "" if alone else f"parts.{number}."
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from chalicelib import words
+from chalicelib import vectors, words
 from chalicelib.copies import Collapse
 from chalicelib.errors import InvalidRequest
 from chalicelib.records import Filters, Wire
 from chalicelib.relevance import Order
 
 MAX_PARTS = 10
+
+Asks = TypeVar("Asks", bound=Wire)
 
 
 def _asks_for_something(text: str) -> str:
@@ -42,40 +45,54 @@ Words = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_asks_
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 _Start = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Length = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Vector = Annotated[
+    str, Field(max_length=vectors.MAX_LENGTH, json_schema_extra={"pattern": vectors.PATTERN})
+]
+"""A picture's vector as text. What is no such text is refused by the room that reads it, which can
+say why."""
 Region = Annotated[tuple[_Start, _Start, _Length, _Length], AfterValidator(_part_of_a_picture)]
 """Left, top, width and height of a part of the upright picture, as shares of its sides."""
 
 
+KINDS = ("text", "image", "vector", "id")
+"""What may be asked for."""
+_WITH_REGION = ("image", "id")
+
+
 class Part(Wire):
-    """One of several things to look for: exactly one of `text`, `image` (base64 or data URL) or
-    `id`, of an image or a picture perhaps a `region` only. What has a negative weight is wanted
-    less, the more the further below zero."""
+    """One of several things to look for: exactly one of `text`, `image` (base64 or data URL),
+    `vector` (that of a picture sent before) or `id`, of an image or an id perhaps a `region` only.
+    What has a negative weight is wanted less, the more the further below zero."""
 
     text: Words | None = None
     image: str | None = None
+    vector: Vector | None = None
     id: Id | None = None
     region: Region | None = None
     weight: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] = 1.0
 
     @model_validator(mode="after")
     def _one_thing(self) -> Part:
-        if sum(one is not None for one in (self.text, self.image, self.id)) != 1:
-            raise ValueError("give exactly one of text, image or id")
-        if self.region is not None and self.text is not None:
-            raise ValueError("a region is a part of an image or an id, not of a text")
+        given = [name for name in KINDS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of text, image, vector or id")
+        if self.region is not None and given[0] not in _WITH_REGION:
+            raise ValueError(f"a region is a part of an image or an id, not of a {given[0]}")
         if self.weight == 0:
             raise ValueError("a part with the weight 0 asks for nothing; leave it out")
         return self
 
 
 class SearchRequest(Wire):
-    """What to look for: exactly one of `text`, `image` (base64 or data URL), `id` (of these two
-    perhaps a `region` only) or several `parts`; with `facets` the answer also says what the images
+    """What to look for: exactly one of `text`, `image` (base64 or data URL), `vector` (that of a
+    picture sent before), `id` (of an image or an id perhaps a `region` only) or several `parts`;
+    with `facets` the answer also says what the images
     of the kept set have in common; `collapse` folds copies behind the best of them; `closest` asks
     for what is beyond the cut-off too; `order` is that of the answer."""
 
     text: Words | None = None
     image: str | None = None
+    vector: Vector | None = None
     id: Id | None = None
     region: Region | None = None
     parts: Annotated[tuple[Part, ...], Field(min_length=1, max_length=MAX_PARTS)] | None = None
@@ -89,10 +106,10 @@ class SearchRequest(Wire):
 
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
-        given = [n for n in ("text", "image", "id", "parts") if getattr(self, n) is not None]
+        given = [name for name in (*KINDS, "parts") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("give exactly one of text, image, id or parts")
-        if self.region is not None and given[0] not in ("image", "id"):
+            raise ValueError("give exactly one of text, image, vector, id or parts")
+        if self.region is not None and given[0] not in _WITH_REGION:
             raise ValueError("a region is a part of an image or an id; give it with one of these")
         if self.parts and all(part.weight < 0 for part in self.parts):
             raise ValueError("say what to look for too: at least one part needs a weight above 0")
@@ -100,7 +117,19 @@ class SearchRequest(Wire):
 
     def asked(self) -> tuple[Part, ...]:
         """The request as parts, however it was written."""
-        alone = Part.model_construct(
-            text=self.text, image=self.image, id=self.id, region=self.region
-        )
+        alone = Part.model_construct(**{name: getattr(self, name) for name in (*KINDS, "region")})
         return self.parts or (alone,)
+
+    def with_vectors(self, texts: Sequence[str | None]) -> SearchRequest:
+        """The same with a vector in place of each picture that was sent: `texts` has one for each
+        of `asked()`, None for what stays as it is."""
+
+        def rounded(one: Asks, text: str | None) -> Asks:
+            # What has been checked needs no check again.
+            change = {"image": None, "region": None, "vector": text}
+            return one if text is None else one.model_copy(update=change)
+
+        if self.parts is None:
+            return rounded(self, texts[0])
+        parts = tuple(rounded(*pair) for pair in zip(self.parts, texts, strict=True))
+        return self.model_copy(update={"parts": parts})

@@ -283,7 +283,8 @@ class Page:
     `total` counts the kept set (at most `MAX_RANKED`) or, for listings, all that match; `rest`
     those that were ranked and not kept. `matched` says whether anything does, `threshold` the
     least ρ of a best answer; both are None where that cannot be told. `facets` are of the kept
-    set, where they were asked for. `timings_ms` gives milliseconds by part.
+    set, where they were asked for. `timings_ms` gives milliseconds by part. `vectors` has, where
+    pictures were sent, for each part of the request the vector of its picture, or None.
     """
 
     items: tuple[Hit, ...]
@@ -295,3 +296,4 @@ class Page:
     facets: Facets | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
+    vectors: tuple[str | None, ...] | None = None

@@ -15,7 +15,7 @@ from chalicelib.algebra import GIVES_WAY, Sum, sum_of
 from chalicelib.index.base import Place, RankedSet, Searched
 from chalicelib.log import SERVICE
 from chalicelib.meanings import Meanings, QueryEncoder, wording_of
-from chalicelib.queries import Part, SearchRequest
+from chalicelib.queries import KINDS, Part, SearchRequest
 from chalicelib.records import MAX_RANKED, Page
 from chalicelib.relevance import Cut, threshold_of
 from chalicelib.storage import Bucket
@@ -65,11 +65,16 @@ class Search:
     def search(self, request: SearchRequest, *, owner: str = "") -> Page:
         """One page of what `request` asks for.
 
+        A picture sent is rounded to its vector as text before anything is made of it, so that a
+        later page may be asked for with either.
+
         Raises `InvalidRequest` for a cursor of another search, parts that cancel each other out or
         an image that is not base64, `NotFound` for an unknown id, `UnreadableImage` for a broken
         query image.
         """
         started = time.perf_counter()
+        sent, vectors = request, self._vectors(request)
+        request = request.with_vectors(vectors)
         mark = self._mark(request)
         place = read_cursor(request.cursor, mark)
         asked = self._asked(request)
@@ -91,14 +96,18 @@ class Search:
                 "total": round((done - started) * 1000, 2),
             },
             model=self.model(),
+            vectors=tuple(vectors) if any(vectors) else None,
         )
         if self._log_queries:
-            _log(request, page, owner)
+            _log(sent, page, owner)
         return page
 
     def model(self) -> dict[str, Any]:
         encoder = self._encoder
         return {"name": encoder.name, "fingerprint": encoder.fingerprint, "dim": encoder.dim}
+
+    def _vectors(self, request: SearchRequest) -> list[str | None]:
+        return self._meanings.vectors(request.asked(), alone=request.parts is None)
 
     def _asked(self, request: SearchRequest) -> Sum:
         alone = request.parts is None
@@ -167,14 +176,17 @@ def _log(request: SearchRequest, page: Page, owner: str) -> None:
     )
 
 
+_PICTURES = ("image", "vector")
+
+
 def _kind(part: Part) -> str:
-    return "text" if part.text is not None else "image" if part.image is not None else "id"
+    return next(kind for kind in KINDS if getattr(part, kind) is not None)
 
 
 def _said(part: Part) -> dict[str, Any]:
     """One part as the log has it."""
     said = part.model_dump(mode="json", exclude_none=True)
-    return {name: True if name == "image" else value for name, value in said.items()}
+    return {name: True if name in _PICTURES else value for name, value in said.items()}
 
 
 # --- cursors ----------------------------------------------------------------------------------

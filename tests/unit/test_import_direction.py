@@ -28,6 +28,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.relevance",
         "chalicelib.sharding",
         "chalicelib.tracing",
+        "chalicelib.vectors",
         "chalicelib.words",
     ),
     (
