@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from chalice.app import Request, Response
 
-from chalicelib import __version__, answers, api, asking, auth, measures
+from chalicelib import __version__, answers, api, asking, auth, measures, parameters, shapes
 from chalicelib.answers import Addresses
 from chalicelib.deadletters import Chosen, Discarded
-from chalicelib.errors import IntellisenseError, InvalidRequest, NotFound
+from chalicelib.errors import IntellisenseError, NotFound
 from chalicelib.index.base import ALL
 from chalicelib.index.narrowed import narrowed
-from chalicelib.library import MAX_IDS
 from chalicelib.log import SERVICE
 from chalicelib.queries import SearchRequest
 from chalicelib.records import STATES, image_id
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from chalicelib.deadletters import DeadLetters
     from chalicelib.index.base import Searched
     from chalicelib.library import Library
-    from chalicelib.records import ImageRecord
     from chalicelib.storage import Bucket
     from chalicelib.wiring import Services
 
@@ -69,13 +67,9 @@ def addresses() -> Addresses:
     return answers.addresses(app.serving(), services().settings)
 
 
-def images_json(records: Iterable[ImageRecord]) -> list[dict[str, Any]]:
-    at = addresses()
-    return [answers.image_json(record, at) for record in records]
-
-
-@app.answers("POST", "/uploads", "upload")
+@app.answers("POST", "/uploads", "upload", takes=UploadsRequest, gives=shapes.Places, status=201)
 def post_uploads() -> Response:
+    """Places to upload files to"""
     request = asking.parse_body(UploadsRequest, app.serving())
     with services().tracer.step("upload", files=len(request.files)) as step:
         owner = auth.current().owner
@@ -85,8 +79,9 @@ def post_uploads() -> Response:
     return api.answer({"uploads": [answers.upload_json(place, at) for place in places]}, 201)
 
 
-@app.answers("POST", "/images", "upload")
+@app.answers("POST", "/images", "upload", takes=ImageUpload, gives=shapes.Uploaded, status=201)
 def post_images() -> Response:
+    """Upload one image in the request itself"""
     request = asking.parse_body(ImageUpload, app.serving())
     with services().tracer.step("upload", files=1) as step:
         owner = auth.current().owner
@@ -95,62 +90,50 @@ def post_images() -> Response:
     return api.answer(answers.place_json(uploaded, addresses()), 201)
 
 
-@app.answers("GET", "/images", "read")
-def get_images() -> dict[str, Any]:
+@app.answers("GET", "/images", "read", asks=parameters.LISTING, gives=shapes.Images)
+def get_images() -> shapes.Images:
+    """The library, newest first"""
     query = app.query()
     if "ids" in query:
-        return known_images(query)
-    copies = asking.flag(query.pop("copies", ""), "copies")
+        records = library().get_known(asking.parse_ids(query))
+        items = answers.listed_json(records, addresses())
+        return {"items": items, "next_cursor": None, "total": len(items)}
+    copies = asking.flag(query.pop("copies", "false"), "copies")
     records, cursor, total = library().list(asking.parse_listing(query))
-    items = images_json(records)
-    if copies:
-        for item, counted in zip(items, library().counted(records), strict=True):
-            item["copies"] = {"exact": counted.exact, "near": counted.near}
+    counted = library().counted(records) if copies else ()
+    items = answers.listed_json(records, addresses(), counted)
     return {"items": items, "next_cursor": cursor, "total": total}
 
 
-def known_images(query: dict[str, str]) -> dict[str, Any]:
-    if others := set(query) - {"ids"}:
-        raise InvalidRequest("The parameter ids goes with no other.", field=min(others))
-    ids = list(dict.fromkeys(query["ids"].split(",")))
-    if len(ids) > MAX_IDS:
-        raise InvalidRequest(f"Ask for at most {MAX_IDS} ids at a time.", field="ids")
-    records = library().get_known(ids)
-    items = images_json(records)
-    return {"items": items, "next_cursor": None, "total": len(items)}
-
-
-@app.answers("GET", "/images/{id}", "read")
-def get_image(id: str) -> dict[str, Any]:
+@app.answers("GET", "/images/{id}", "read", gives=shapes.WholeImage)
+def get_image(id: str) -> shapes.WholeImage:
+    """One image, with the whole text read in it"""
     return answers.whole_image_json(library().get(id), addresses())
 
 
-@app.answers("DELETE", "/images/{id}", "upload", "admin")
-def delete_image(id: str) -> dict[str, Any]:
+@app.answers("DELETE", "/images/{id}", "upload", "admin", gives=shapes.Deleted)
+def delete_image(id: str) -> shapes.Deleted:
+    """Delete an image and its file"""
     record = library().get(id)
     auth.check_delete(auth.current(), record.owner)
     library().delete(record)
     return {"id": id, "state": "deleted"}
 
 
-@app.answers("GET", "/images/{id}/copies", "read")
-def get_copies(id: str) -> dict[str, Any]:
-    found = library().copies(id)
-    items = images_json(record for record, _ in found)
-    return {
-        "items": [
-            {**item, "copy": copy.kind, "distance": copy.distance}
-            for item, (_, copy) in zip(items, found, strict=True)
-        ]
-    }
+@app.answers("GET", "/images/{id}/copies", "read", gives=shapes.Copies)
+def get_copies(id: str) -> shapes.Copies:
+    """The copies of an image, the nearest first"""
+    at = addresses()
+    return {"items": [answers.copy_json(*copied, at) for copied in library().copies(id)]}
 
 
-@app.answers("GET", "/images/{id}/file", "read", cookie=True)
+@app.answers(
+    "GET", "/images/{id}/file", "read", cookie=True, asks=parameters.FILE, gives=None, status=302
+)
 def get_file(id: str) -> Response:
+    """Where the file of an image is read"""
     query = app.query()
-    key, download = query.pop("key", ""), query.pop("download", "")
-    if query:
-        raise InvalidRequest("This route takes key and download.", field=min(query))
+    key, save = query.get("key", ""), asking.flag(query.get("download", "0"), "download")
     bucket = services().bucket
     if key and image_id(bucket.name, key) != id:
         raise NotFound("The key does not belong to this image.", field="key")
@@ -160,11 +143,15 @@ def get_file(id: str) -> Response:
         key, name = record.key, record.name
     elif (part := auth.visible(auth.current(), services().settings)) != ALL:
         library().check_uploaded(key, by=part.owner or "")
-    return redirect_to(bucket, key, save_as=name if download else "")
+    return redirect_to(bucket, key, save_as=name if save else "")
 
 
-@app.answers("GET", "/images/{id}/thumbnail", "read", cookie=True)
+@app.answers(
+    "GET", "/images/{id}/thumbnail", "read", cookie=True, asks=parameters.THUMBNAIL, gives=None,
+    status=302,
+)  # fmt: skip
 def get_thumbnail(id: str) -> Response:
+    """Where the thumbnail of an image is read: JPEG, longest side 512"""
     record = library().get(id)
     if not record.thumbnail_key:
         raise NotFound("This image has no thumbnail.")
@@ -177,17 +164,19 @@ def redirect_to(bucket: Bucket, key: str, *, save_as: str = "") -> Response:
     return api.redirect(url, cache_seconds=seconds // 2)
 
 
-@app.answers("GET", "/search", "read")
-def get_search() -> dict[str, Any]:
+@app.answers("GET", "/search", "read", asks=parameters.SEARCH, gives=shapes.Found, refuses=(404,))
+def get_search() -> shapes.Found:
+    """Search by words"""
     return answer_search(asking.parse_search(app.query()))
 
 
-@app.answers("POST", "/search", "read")
-def post_search() -> dict[str, Any]:
+@app.answers("POST", "/search", "read", takes=SearchRequest, gives=shapes.Found, refuses=(404, 422))
+def post_search() -> shapes.Found:
+    """Search by words, pictures, images or several of these at once"""
     return answer_search(asking.parse_body(SearchRequest, app.serving()))
 
 
-def answer_search(request: SearchRequest) -> dict[str, Any]:
+def answer_search(request: SearchRequest) -> shapes.Found:
     with services().tracer.step("search") as step:
         page = services().search.over(index()).search(request, owner=auth.current().owner)
         step.stages_ms = {part: page.timings_ms[part] for part in ("embed", "index")}
@@ -195,45 +184,55 @@ def answer_search(request: SearchRequest) -> dict[str, Any]:
     return answers.page_json(page, addresses())
 
 
-@app.answers("GET", "/stats", "read")
-def get_stats() -> dict[str, Any]:
+@app.answers("GET", "/stats", "read", gives=shapes.Stats)
+def get_stats() -> shapes.Stats:
+    """How many images there are, and what they have in common"""
     known = services()
     visible = index()
     counts = visible.counts()
-    answer: dict[str, Any] = {
+    answer: shapes.Stats = {
         "images": {state: counts[state] for state in STATES if state != "deleted"},
         "facets": visible.facets(),
         "model": known.search.model(),
     }
     if known.queue:
-        answer["queue"] = known.queue.depth()._asdict()
+        depth = known.queue.depth()
+        answer["queue"] = {"waiting": depth.waiting, "in_flight": depth.in_flight}
     if known.dead_letters and auth.current().may("admin"):
         answer["dead_letters"] = {"waiting": known.dead_letters.count()}
     return answer
 
 
-@app.answers("GET", "/dead-letters", "admin")
-def get_dead_letters() -> dict[str, Any]:
+@app.answers(
+    "GET", "/dead-letters", "admin", asks=parameters.LETTERS, gives=shapes.Letters, refuses=(404,)
+)
+def get_dead_letters() -> shapes.Letters:
+    """Messages that were given up, oldest first"""
     query = app.query()
-    one = query.pop("id", "")
-    if query:
-        raise InvalidRequest("This route takes id.", field=min(query))
-    if one:
+    if one := query.get("id"):
         letter = dead_letters().get(one)
         return {"items": [{**answers.letter_json(letter), "body": letter.body}], "total": 1}
     letters, total = dead_letters().list()
     return {"items": [answers.letter_json(letter) for letter in letters], "total": total}
 
 
-@app.answers("POST", "/dead-letters/redrive", "admin")
-def post_redrive() -> dict[str, Any]:
+@app.answers(
+    "POST", "/dead-letters/redrive", "admin", takes=Chosen, gives=shapes.LettersRedriven,
+    refuses=(404,),
+)  # fmt: skip
+def post_redrive() -> shapes.LettersRedriven:
+    """Send messages that were given up to the ingest queue again"""
     request = asking.parse_body(Chosen, app.serving())
     done = dead_letters().redrive(request.id)
     return {"redriven": done.letters, "more": done.more}
 
 
-@app.answers("POST", "/dead-letters/discard", "admin")
-def post_discard() -> dict[str, Any]:
+@app.answers(
+    "POST", "/dead-letters/discard", "admin", takes=Discarded, gives=shapes.LettersDiscarded,
+    refuses=(404,),
+)  # fmt: skip
+def post_discard() -> shapes.LettersDiscarded:
+    """Write messages that were given up to the log, and delete them"""
     request = asking.parse_body(Discarded, app.serving())
     done = dead_letters().discard(request.reason, request.id, by=auth.current().owner)
     return {"discarded": done.letters, "more": done.more}
@@ -246,14 +245,17 @@ def dead_letters() -> DeadLetters:
     return known
 
 
-@app.answers("GET", "/session", *auth.SCOPES)
-def get_session() -> dict[str, Any]:
+@app.answers("GET", "/session", *auth.SCOPES, gives=shapes.Session)
+def get_session() -> shapes.Session:
+    """What the caller may do"""
     return answers.session_json(auth.current())
 
 
-@app.answers("POST", "/session", "read")
+@app.answers("POST", "/session", "read", gives=shapes.Session)
 def post_session() -> Response:
-    """Only who came by a token has something to put into cookies."""
+    """Cookies for the pictures of a page
+
+    Only who came by a token has something to put into them."""
     caller = auth.current()
     given: list[str] = []
     if caller.token and caller.expires_at:
@@ -262,20 +264,35 @@ def post_session() -> Response:
     return api.answer(get_session(), 200, {"Set-Cookie": given} if given else {})
 
 
-@app.answers("DELETE", "/session", *auth.SCOPES)
+@app.answers("DELETE", "/session", *auth.SCOPES, gives=shapes.Ended)
 def delete_session() -> Response:
-    """Pictures that the browser keeps go too: the next person at it may not be the same."""
+    """Take the cookies away
+
+    Pictures that the browser keeps go too: the next person at it may not be the same."""
     ended = services().cookies.end(**addresses()._asdict())
     forgotten = {"Set-Cookie": ended, "Clear-Site-Data": '"cache"'}
     return api.answer({"state": "ended"}, 200, forgotten)
 
 
-@app.answers("GET", "/health")
+@app.answers("GET", "/health", gives=shapes.Health, also={503: shapes.Health})
 def get_health() -> Response:
-    """Strangers learn whether all is well, admins what is not."""
+    """Whether all is well
+
+    Strangers learn whether all is well, admins what is not."""
     health = services().health
     body: dict[str, Any] = {}
     if auth.current().may("admin"):
         body = {"version": __version__, "checks": health.look()}
     well = health.well()
     return api.answer({"status": "ok" if well else "failing", **body}, 200 if well else 503)
+
+
+@app.answers("GET", "/openapi.json", gives=shapes.Document)
+def get_openapi() -> Response:
+    """This document"""
+    from chalicelib import openapi
+
+    text = openapi.text(
+        app, auth=services().settings.auth, version=__version__, server=addresses().api
+    )
+    return api.kept(text, app.serving(), seconds=300)

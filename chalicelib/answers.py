@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from chalice.app import Request
@@ -14,7 +13,12 @@ from chalicelib.reasons import reasons
 from chalicelib.records import Hit, ImageRecord, Page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chalicelib import shapes
+    from chalicelib.copies import Copy, Folded
     from chalicelib.deadletters import Letter
+    from chalicelib.facts import Exposure
     from chalicelib.uploads import Place, Uploaded
 
 
@@ -57,12 +61,12 @@ def file_url(base: str, image: str, key: str = "") -> str:
     return f"{base}/images/{quote(image)}/file" + (f"?{urlencode({'key': key})}" if key else "")
 
 
-def whole_image_json(record: ImageRecord, at: Addresses) -> dict[str, Any]:
+def whole_image_json(record: ImageRecord, at: Addresses) -> shapes.WholeImage:
     """With all of the text in it."""
     return {**image_json(record, at), "text": record.text}
 
 
-def image_json(record: ImageRecord, at: Addresses) -> dict[str, Any]:
+def image_json(record: ImageRecord, at: Addresses) -> shapes.Image:
     """One image as `docs/api.md` describes it; never its vector."""
     place = record.location
     return {
@@ -81,7 +85,7 @@ def image_json(record: ImageRecord, at: Addresses) -> dict[str, Any]:
         "indexed_at": record.indexed_at.isoformat(),
         "camera": record.camera,
         "lens": record.lens,
-        "exposure": asdict(record.exposure) if record.exposure else None,
+        "exposure": _exposure_json(record.exposure),
         "location": {"lat": place.lat, "lon": place.lon} if place else None,
         "owner": record.owner,
         "sha256": record.sha256,
@@ -90,6 +94,33 @@ def image_json(record: ImageRecord, at: Addresses) -> dict[str, Any]:
         "thumbnail_url": thumbnail_url(record, at),
         "placeholder": record.placeholder,
     }
+
+
+def _exposure_json(exposure: Exposure | None) -> shapes.Exposure | None:
+    if exposure is None:
+        return None
+    return {
+        "seconds": exposure.seconds,
+        "f_number": exposure.f_number,
+        "iso": exposure.iso,
+        "focal_mm": exposure.focal_mm,
+    }
+
+
+def listed_json(
+    records: Iterable[ImageRecord], at: Addresses, counted: Sequence[Folded] = ()
+) -> list[shapes.ListedImage]:
+    """Images of a listing; `counted`: the copies of each, where they were asked for."""
+    items: list[shapes.ListedImage] = [
+        cast("shapes.ListedImage", image_json(record, at)) for record in records
+    ]
+    for item, copies in zip(items, counted, strict=bool(counted)):
+        item["copies"] = {"exact": copies.exact, "near": copies.near}
+    return items
+
+
+def copy_json(record: ImageRecord, copy: Copy, at: Addresses) -> shapes.CopiedImage:
+    return {**image_json(record, at), "copy": copy.kind, "distance": copy.distance}
 
 
 def thumbnail_url(record: ImageRecord, at: Addresses) -> str | None:
@@ -101,9 +132,9 @@ def thumbnail_url(record: ImageRecord, at: Addresses) -> str | None:
     return f"{at.api}/images/{record.id}/thumbnail?v={record.etag[:8]}"
 
 
-def page_json(page: Page, at: Addresses) -> dict[str, Any]:
+def page_json(page: Page, at: Addresses) -> shapes.Found:
     """One page of a search as `docs/api.md` describes it."""
-    answer: dict[str, Any] = {
+    answer: shapes.Found = {
         "items": [_hit_json(hit, page.threshold, at) for hit in page.items],
         "next_cursor": page.next_cursor,
         "total": page.total,
@@ -119,19 +150,22 @@ def page_json(page: Page, at: Addresses) -> dict[str, Any]:
     return answer
 
 
-def _hit_json(hit: Hit, threshold: float | None, at: Addresses) -> dict[str, Any]:
-    behind = {} if hit.copies is None else {"copies": asdict(hit.copies)}
-    said = reasons(hit, threshold)._asdict()
-    return {
-        **image_json(hit.record, at),
-        **said,
+def _hit_json(hit: Hit, threshold: float | None, at: Addresses) -> shapes.Hit:
+    said = reasons(hit, threshold)
+    told: shapes.Told = {
+        "why": said.why,
+        "words": said.words,
+        "text": said.text,
+        "confidence": said.confidence,
         "score": hit.score,
         "within": hit.within,
-        **behind,
     }
+    if behind := hit.copies:
+        told["copies"] = {"exact": behind.exact, "near": behind.near, "ids": [*behind.ids]}
+    return {**image_json(hit.record, at), **told}
 
 
-def place_json(place: Place | Uploaded, at: Addresses) -> dict[str, Any]:
+def place_json(place: Place | Uploaded, at: Addresses) -> shapes.Uploaded:
     return {
         "id": place.id,
         "key": place.key,
@@ -140,21 +174,21 @@ def place_json(place: Place | Uploaded, at: Addresses) -> dict[str, Any]:
     }
 
 
-def upload_json(place: Place, at: Addresses) -> dict[str, Any]:
+def upload_json(place: Place, at: Addresses) -> shapes.Place:
     """A place to upload to, with the form that S3 takes there."""
     return {
         **place_json(place, at),
         "expires_at": place.expires_at.isoformat(timespec="seconds"),
-        "post": place.post,
+        "post": {"url": place.post["url"], "fields": place.post["fields"]},
     }
 
 
-def letter_json(letter: Letter) -> dict[str, Any]:
+def letter_json(letter: Letter) -> shapes.Letter:
     return {
         "id": letter.id,
         "came_at": letter.came_at.isoformat(timespec="seconds"),
         "receives": letter.receives,
-        "keys": letter.keys,
+        "keys": [*letter.keys],
         "more_keys": letter.more_keys,
         "code": letter.code,
         "error": letter.error,
@@ -162,7 +196,7 @@ def letter_json(letter: Letter) -> dict[str, Any]:
     }
 
 
-def session_json(caller: Caller) -> dict[str, Any]:
+def session_json(caller: Caller) -> shapes.Session:
     """What a caller may do, so that a page need not offer the rest."""
     ends = caller.expires_at
     return {

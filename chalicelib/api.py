@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Request, Response
+from pydantic import BaseModel
 
-from chalicelib import deadline, measures
+from chalicelib import asking, deadline, measures
 from chalicelib.auth import Need, Scope
+from chalicelib.contract import Operation
 from chalicelib.errors import Forbidden, IntellisenseError, Unauthorized
 from chalicelib.log import SERVICE
+from chalicelib.parameters import NONE, Query
 
 logger = Logger(service=SERVICE, child=True)
 
@@ -40,19 +44,50 @@ class Application(Chalice):
         super().__init__(*args, **kwargs)
         self.needs: dict[tuple[str, str], Need] = {}
         """What each (method, path) asks of its caller."""
+        self.operations: dict[tuple[str, str], Operation] = {}
+        """What each says of itself."""
 
     def answers(
-        self, method: str, path: str, *scopes: Scope, cookie: bool = False
+        self,
+        method: str,
+        path: str,
+        *scopes: Scope,
+        gives: Any,
+        takes: type[BaseModel] | None = None,
+        asks: Query = NONE,
+        cookie: bool = False,
+        status: int = 200,
+        refuses: tuple[int, ...] = (),
+        also: Mapping[int, Any] | None = None,
     ) -> Callable[[View], View]:
-        """Decorates a view: the route, and the scopes of which its caller has to have one. What
-        it returns becomes JSON, what it raises an error answer."""
+        """Decorates a view: the route, the scopes of which its caller has to have one, and what
+        an `Operation` says of it beside its name and docstring. What it returns becomes JSON, what
+        it raises an error answer."""
 
         def register(view: View) -> View:
             self.needs[method, path] = Need(scopes, cookie)
-            self.route(path, methods=[method])(answering(view))
+            self.operations[method, path] = Operation(
+                view.__name__, view.__doc__ or "", scopes, cookie, takes, asks, gives, status,
+                refuses, also or {},
+            )  # fmt: skip
+            self.route(path, methods=[method])(self._answering(view))
             return view
 
         return register
+
+    def _answering(self, view: Callable[..., Any]) -> Callable[..., Response]:
+        """`view` with its answer as JSON, and its errors as `failed` has them."""
+
+        @functools.wraps(view)
+        def wrapped(*args: Any, **kwargs: Any) -> Response:
+            try:
+                self.query()
+                result = view(*args, **kwargs)
+            except IntellisenseError as error:
+                return failed(error, self.serving())
+            return result if isinstance(result, Response) else answer(result)
+
+        return wrapped
 
     def need_of(self, request: Request) -> Need | None:
         """None where no view will be called. Raises `Forbidden` for a view that does not say."""
@@ -82,10 +117,12 @@ class Application(Chalice):
         request: Request = cls._threads.request
         return request
 
-    @classmethod
-    def query(cls) -> dict[str, str]:
-        """Its query parameters."""
-        return dict(cls.serving().query_params or {})
+    def query(self) -> dict[str, str]:
+        """Its query parameters. Raises `InvalidRequest` for those that its route does not take."""
+        request = self.serving()
+        given = request.query_params
+        values = {} if given is None else {name: given.getlist(name) for name in given}
+        return asking.known(values, self.operations[request.method, request.path].asks)
 
 
 def error_response(error: IntellisenseError, request_id: str) -> Response:
@@ -125,20 +162,6 @@ def told(code: str, status: int, reason: str, request_id: str) -> None:
         logger.info("request refused", code=code, reason=reason, request_id=request_id)
 
 
-def answering(view: Callable[..., Any]) -> Callable[..., Response]:
-    """`view` with its answer as JSON, and its errors as `failed` has them."""
-
-    @functools.wraps(view)
-    def wrapped(*args: Any, **kwargs: Any) -> Response:
-        try:
-            result = view(*args, **kwargs)
-        except IntellisenseError as error:
-            return failed(error, Application.serving())
-        return result if isinstance(result, Response) else answer(result)
-
-    return wrapped
-
-
 def failed(error: IntellisenseError, request: Request) -> Response:
     """What `error` is answered with; it is logged too."""
     identity = request_id(request)
@@ -167,6 +190,18 @@ def answer(body: Any, status: int = 200, headers: dict[str, Any] | None = None) 
             **kept,
         },
     )
+
+
+def kept(text: str, request: Request, *, seconds: int) -> Response:
+    """JSON that callers may keep for `seconds`, and ask then whether it is still the same
+    (RFC 9110, 13.1.2). The tag is a weak one, for the text may be compressed on its way."""
+    tag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    headers: dict[str, Any] = {"Cache-Control": f"public, max-age={seconds}", "ETag": tag}
+    known = [one.strip() for one in request.headers.get("if-none-match", "").split(",")]
+    if "*" in known or tag in known or tag.removeprefix("W/") in known:
+        return Response(body="", status_code=304, headers=headers)
+    plain = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}
+    return Response(body=text, status_code=200, headers={**plain, **headers})
 
 
 def request_id(request: Request) -> str:

@@ -8,30 +8,18 @@ from typing import Any, TypeVar
 from chalice.app import Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from chalicelib import parameters
 from chalicelib.errors import InvalidRequest
-from chalicelib.library import ListRequest
+from chalicelib.library import MAX_IDS, ListRequest
+from chalicelib.parameters import Query
 from chalicelib.queries import Part, SearchRequest
 from chalicelib.records import STATES, Filters, Near
 
 Model = TypeVar("Model", bound=BaseModel)
 
-FILTERS = {
-    name: f"filters.{name}"
-    for name in Filters.model_fields
-    if name not in ("all_of", "any_of", "none_of")
-}
-"""Those that fit into a query string, and their place in a request."""
-
 ASKED = {"q": "text", "id": "id", "vector": "vector", "parts": "parts"}
 """What `GET /search` may be asked for, one of these: all but pictures, which have no room in an
 address."""
-
-SEARCH = {
-    **ASKED,
-    **{n: n for n in ("region", "limit", "cursor", "facets", "collapse", "closest", "order")},
-    **FILTERS,
-}
-"""The parameters of `GET /search` and their place in a request; `filters` comes beside them."""
 
 _PARTS = TypeAdapter(tuple[Part, ...])
 
@@ -51,7 +39,7 @@ def parse_search(query: Mapping[str, str]) -> SearchRequest:
     read = with_region(with_place(query))
     if "parts" in query:
         read["parts"] = _parts(query["parts"])
-    fields = dict(SEARCH)
+    fields = parameters.SEARCH.places()
     if "filters" in query:
         whole = _json(TypeAdapter(Filters), query["filters"], "filters")
         for name in whole.model_fields_set:
@@ -95,9 +83,33 @@ def parse_listing(query: Mapping[str, str]) -> ListRequest:
             f"There is no state {unknown[0][:20]}; the states are {', '.join(STATES)}.",
             field="state",
         )
-    fields = {"limit": "limit", "cursor": "cursor", **FILTERS}
-    request = parse_query(ListRequest, with_place(others), fields)
+    request = parse_query(ListRequest, with_place(others), parameters.LISTING.places())
     return request.model_copy(update={"states": tuple(states)})
+
+
+def parse_ids(query: Mapping[str, str]) -> list[str]:
+    """Those of `GET /images?ids=`, each once. Raises `InvalidRequest`."""
+    if others := set(query) - {"ids"}:
+        raise InvalidRequest("The parameter ids goes with no other.", field=min(others))
+    ids = list(dict.fromkeys(query["ids"].split(",")))
+    if len(ids) > MAX_IDS:
+        raise InvalidRequest(f"Ask for at most {MAX_IDS} ids at a time.", field="ids")
+    return ids
+
+
+def known(query: Mapping[str, list[str]], asks: Query) -> dict[str, str]:
+    """The parameters of a request, each given once and one that the route takes. Raises
+    `InvalidRequest`."""
+    if others := query.keys() - asks.parameters.keys():
+        names = ", ".join(sorted(asks.parameters)) or "no parameters"
+        raise InvalidRequest(f"Unknown parameter; this route takes {names}.", field=min(others))
+    for name, values in query.items():
+        if len(values) > 1:
+            raise InvalidRequest("Give this parameter once.", field=name)
+        if "\ufffd" in values[0]:
+            # What is no UTF-8 comes with this in its place, by API Gateway and by the local front.
+            raise InvalidRequest("The value is not valid UTF-8.", field=name)
+    return {name: values[0] for name, values in query.items()}
 
 
 def parse_body(model: type[Model], request: Request) -> Model:
@@ -155,10 +167,10 @@ def parse_query(model: type[Model], query: Mapping[str, Any], fields: dict[str, 
 
 
 def flag(value: str, field: str) -> bool:
-    """A parameter that is on or off; "" is off. Raises `InvalidRequest`."""
-    if value not in ("", "true", "false"):
+    """A parameter that is on or off. Raises `InvalidRequest`."""
+    if value not in ("true", "false", "1", "0"):
         raise InvalidRequest("Must be true or false.", field=field)
-    return value == "true"
+    return value in ("true", "1")
 
 
 _SENTENCES = {

@@ -54,6 +54,7 @@ class Life:
         """Whichever function runs first finds no index, and makes it."""
         d = self.played
         assert self.ask("GET", "/health").json["status"] == "ok"
+        assert self.ask("GET", "/openapi.json").json["openapi"].startswith("3.1")
         self._forget_index()
         assert self.ask("GET", "/search", query={"q": "red"}).json["total"] == 0
         self._forget_index()

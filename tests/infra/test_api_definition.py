@@ -92,7 +92,7 @@ def test_this_api_may_call_its_functions_for_each_route_and_no_other_api_may(
             assert bool(d.rights.decide(*asked, function, aws__SourceArn=source)) is may, path
 
 
-OPEN = {("/health", "GET")}
+OPEN = {("/health", "GET"), ("/openapi.json", "GET")}
 """Anyone may ask."""
 
 BY_COOKIE = {("/images/{id}/file", "GET"), ("/images/{id}/thumbnail", "GET")}
@@ -123,7 +123,7 @@ def test_people_must_bring_a_token_of_this_pool_but_for_what_the_code_checks_its
         assert defined.get("security") == wanted, route
 
 
-def test_identities_must_sign_every_request_but_that_for_health() -> None:
+def test_identities_must_sign_every_request_but_for_what_is_open() -> None:
     d = deployment("AWS identities")
     definitions = rest_api(d).properties["DefinitionBody"]["securityDefinitions"]
     ((name, guard),) = definitions.items()

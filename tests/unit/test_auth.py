@@ -20,7 +20,16 @@ from chalicelib.health import REMEMBERED_S, Health
 from chalicelib.index.base import Write
 from tests.fakes.issuer import CLIENT, Issuer, rsa_key, serving
 from tests.unit.logs import captured
-from tests.unit.test_api import ALL_ROUTES, FILE, HOST, Answer, Site, gateway_event, serve
+from tests.unit.test_api import (
+    ALL_ROUTES,
+    FILE,
+    HOST,
+    OPEN_ROUTES,
+    Answer,
+    Site,
+    gateway_event,
+    serve,
+)
 from tests.unit.test_cookies import pem_of
 from tests.unit.test_search import record
 
@@ -96,7 +105,7 @@ NEEDED: dict[tuple[str, str], tuple[Scope, ...]] = {
 
 def test_every_route_says_who_may_use_it() -> None:
     known = {(method, path) for path, methods in routes.app.routes.items() for method in methods}
-    assert set(NEEDED) == set(ALL_ROUTES) == known - {("GET", "/health")}
+    assert set(NEEDED) == set(ALL_ROUTES) == known - set(OPEN_ROUTES)
     said = {route: need.scopes for route, need in routes.app.needs.items() if need.scopes}
     assert said == NEEDED
     assert set(routes.app.needs) == known
