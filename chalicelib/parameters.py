@@ -84,7 +84,9 @@ SEARCH = Query(
         "q": Parameter("what to look for, in words", "text", "a cat"),
         "id": Parameter("more like this image; one of q, id, vector and parts is given", "id"),
         "vector": Parameter("a picture sent before, as an answer to it said", "vector"),
-        "parts": Parameter("several things, as the body of POST /search has them", schema=_JSON),
+        "parts": Parameter(
+            "several things, as the body of POST /search has them", "parts", schema=_JSON
+        ),
         "region": Parameter(
             "with id, a part of it only: left, top, width and height as shares of its sides",
             "region",
