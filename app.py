@@ -248,7 +248,10 @@ def dead_letters() -> DeadLetters:
 @app.answers("GET", "/session", *auth.SCOPES, gives=shapes.Session)
 def get_session() -> shapes.Session:
     """What the caller may do"""
-    return answers.session_json(auth.current())
+    caller = auth.current()
+    # Only who may upload has a quota to know of.
+    quota = services().quota.standing(caller.owner) if caller.may("upload") else None
+    return answers.session_json(caller, quota)
 
 
 @app.answers("POST", "/session", "read", gives=shapes.Session)

@@ -9,6 +9,7 @@ from chalice.app import Request
 
 from chalicelib.auth import SCOPES, Caller
 from chalicelib.config import Settings
+from chalicelib.quota import Standing
 from chalicelib.reasons import reasons
 from chalicelib.records import Hit, ImageRecord, Page
 
@@ -196,7 +197,7 @@ def letter_json(letter: Letter) -> shapes.Letter:
     }
 
 
-def session_json(caller: Caller) -> shapes.Session:
+def session_json(caller: Caller, quota: Standing | None) -> shapes.Session:
     """What a caller may do, so that a page need not offer the rest."""
     ends = caller.expires_at
     return {
@@ -204,4 +205,14 @@ def session_json(caller: Caller) -> shapes.Session:
         "name": caller.name,
         "scopes": [scope for scope in SCOPES if caller.may(scope)],
         "expires_at": ends.isoformat(timespec="seconds") if ends else None,
+        "quota": quota_json(quota) if quota else None,
+    }
+
+
+def quota_json(standing: Standing) -> shapes.Quota:
+    used = standing.used
+    return {
+        "files": {"limit": standing.allowance.files or None, "used": used and used.files},
+        "bytes": {"limit": standing.allowance.bytes or None, "used": used and used.bytes},
+        "resets_at": standing.ends.isoformat(timespec="seconds"),
     }

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from chalicelib import asking, deadline, measures
 from chalicelib.auth import Need, Scope
 from chalicelib.contract import Operation
-from chalicelib.errors import Forbidden, IntellisenseError, Unauthorized
+from chalicelib.errors import Forbidden, IntellisenseError, QuotaExceeded, Unauthorized
 from chalicelib.log import SERVICE
 from chalicelib.parameters import NONE, Query
 
@@ -24,7 +24,7 @@ logger = Logger(service=SERVICE, child=True)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_KEPT = ("allow", "clear-site-data", "set-cookie", "www-authenticate")
+_KEPT = ("allow", "clear-site-data", "retry-after", "set-cookie", "www-authenticate")
 """Headers that `answer` adds to its own."""
 
 _CHALICE_CODES = {400: "invalid_request", 405: "method_not_allowed", 415: "unsupported_type"}
@@ -132,6 +132,8 @@ def error_response(error: IntellisenseError, request_id: str) -> Response:
     headers = {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = error.challenge
+    elif isinstance(error, QuotaExceeded):
+        headers["Retry-After"] = str(error.retry_after)
     elif error.code == "insufficient_scope":
         headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
     return answer({"error": {**body, "request_id": request_id}}, error.status, headers)

@@ -86,6 +86,14 @@ class Settings:
     """Between two runs of reconcile in the one-machine stack; 0: only at its start."""
 
     presign_seconds: int = 300
+    quota_files: int = 0
+    """Files that an owner may upload in a day; 0: any number."""
+    quota_bytes: int = 0
+    """Bytes that an owner may upload in a day; 0: any number."""
+    quota_table: str = ""
+    """Name of the DynamoDB table that uploads are counted in."""
+    quota_file: str = ""
+    """In place of the table, on one machine: an SQLite file, made where there is none."""
     public_url: str = ""
     """Address under which callers reach the API; empty: taken from each request."""
     auth: Literal["none", "cognito", "iam"] = "iam"
@@ -133,7 +141,9 @@ class Settings:
             # https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
             given["shard"] = f"{number}/{source.get('AWS_BATCH_JOB_ARRAY_SIZE', '')}"
         settings = cls(**given)
-        _check_auth(settings, in_lambda="AWS_LAMBDA_FUNCTION_NAME" in source)
+        in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in source
+        _check_auth(settings, in_lambda=in_lambda)
+        _check_quota(settings, in_lambda=in_lambda)
         return settings
 
     def environment(self) -> dict[str, str]:
@@ -181,6 +191,22 @@ def _check_auth(settings: Settings, *, in_lambda: bool) -> None:
     if settings.cookie_key_parameter and not settings.cookie_key_id:
         raise ConfigurationError(
             "IMAGES_COOKIE_KEY_PARAMETER needs IMAGES_COOKIE_KEY_ID beside it."
+        )
+
+
+def _check_quota(settings: Settings, *, in_lambda: bool) -> None:
+    """Raises `ConfigurationError` where there are limits that nothing would hold anyone to."""
+    if not (settings.quota_files or settings.quota_bytes):
+        return
+    if bool(settings.quota_table) == bool(settings.quota_file):
+        raise ConfigurationError(
+            "IMAGES_QUOTA_FILES and IMAGES_QUOTA_BYTES need either IMAGES_QUOTA_TABLE or, on one "
+            "machine, IMAGES_QUOTA_FILE: uploads are counted there."
+        )
+    if settings.quota_file and in_lambda:
+        raise ConfigurationError(
+            "IMAGES_QUOTA_FILE does not count in Lambda, where each function instance has a disk "
+            "of its own. Set IMAGES_QUOTA_TABLE."
         )
 
 

@@ -8,6 +8,7 @@
     │   ├── Forbidden            403  this caller may not do that
     │   ├── NotFound             404  no such image or route
     │   ├── TooLarge             413  bytes or pixels over a limit
+    │   ├── QuotaExceeded        429  the caller's uploads of today are used up
     │   ├── UnreadableImage      422  the bytes are not an image we read, or a broken one
     │   ├── ConfigurationError   500  a setting is missing or contradicts another
     │   └── ModelError           500  a model folder is incomplete, contradictory or corrupt
@@ -17,6 +18,7 @@
         ├── QueueUnavailable     503  SQS did not answer
         ├── IndexUnavailable     503  the index did not answer
         ├── DecoderUnavailable   503  no decoding child process could be started
+        ├── QuotaUnavailable     503  uploads could not be counted
         ├── SignInUnavailable    503  whoever signs the tokens, or keeps a key, did not answer
         └── OutOfTime            503  the deadline came before the work was done
 
@@ -88,6 +90,25 @@ class TooLarge(Permanent):
     status = 413
 
 
+class QuotaExceeded(Permanent):
+    """`retry_after`: seconds until it begins anew, for the header Retry-After (RFC 9110, 10.2.3).
+    Permanent: until then, trying again cannot help."""
+
+    default_code = "quota_exceeded"
+    status = 429
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        field: str | None = None,
+        retry_after: int = 1,
+    ) -> None:
+        super().__init__(message, code=code, field=field)
+        self.retry_after = retry_after
+
+
 class UnreadableImage(Permanent):
     default_code = "unreadable_image"
     status = 422
@@ -127,6 +148,10 @@ class IndexUnavailable(Transient):
 
 class DecoderUnavailable(Transient):
     default_code = "decoder_unavailable"
+
+
+class QuotaUnavailable(Transient):
+    default_code = "quota_unavailable"
 
 
 class SignInUnavailable(Transient):

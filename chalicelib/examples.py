@@ -121,6 +121,11 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
             "name": "anna",
             "scopes": ["read", "upload"],
             "expires_at": "2026-11-22T16:00:00+00:00",
+            "quota": {
+                "files": {"limit": 500, "used": 12},
+                "bytes": {"limit": None, "used": 48_210_334},
+                "resets_at": "2026-11-23T00:00:00+00:00",
+            },
         }
     ],
     "Ended": [{"state": "ended"}],

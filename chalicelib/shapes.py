@@ -194,6 +194,21 @@ class Places(TypedDict):
     uploads: list[Place]
 
 
+class QuotaPart(TypedDict):
+    """Files or bytes of a day."""
+
+    limit: Annotated[Count | None, Field(description="null: no limit of that kind")]
+    used: Annotated[Count | None, Field(description="null: not known just now")]
+
+
+class Quota(TypedDict):
+    """What an owner may upload in a day, and what of it is used."""
+
+    files: QuotaPart
+    bytes: QuotaPart
+    resets_at: Time
+
+
 class Session(TypedDict):
     """What the caller may do."""
 
@@ -201,6 +216,7 @@ class Session(TypedDict):
     name: str
     scopes: list[Scope]
     expires_at: Time | None
+    quota: Annotated[Quota | None, Field(description="null: no limits, or no right to upload")]
 
 
 class Ended(TypedDict):

@@ -140,8 +140,8 @@ class Bucket(Protocol):
         *,
         sha256: str = "",
     ) -> dict[str, Any]:
-        """{"url", "fields"} of a form POST good for this key, type and size only; with `sha256`,
-        in hex, for bytes of that digest only."""
+        """{"url", "fields"} of a form POST good for this key, type and metadata only, and for 1 to
+        `max_bytes` bytes; with `sha256`, in hex, for bytes of that digest only."""
 
     def check(self) -> None:
         """Raises unless the bucket is there and answers."""

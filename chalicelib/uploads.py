@@ -20,6 +20,7 @@ from chalicelib.formats import READ
 from chalicelib.formats.raw_kinds import kind_of
 from chalicelib.forms import image_metadata
 from chalicelib.log import SERVICE
+from chalicelib.quota import NoQuota, Quota
 from chalicelib.records import Wire, image_id
 from chalicelib.storage import Bucket
 
@@ -124,19 +125,25 @@ class Uploaded:
 class Uploads:
     """Hands out places in the bucket and puts base64 uploads there."""
 
-    def __init__(self, *, bucket: Bucket, max_bytes: int, seconds: int) -> None:
+    def __init__(
+        self, *, bucket: Bucket, max_bytes: int, seconds: int, quota: Quota | None = None
+    ) -> None:
+        """Without a `quota` anyone may upload as much as they like."""
         self._bucket = bucket
         self._max_bytes = max_bytes
         self._seconds = seconds
+        self._quota = quota or NoQuota()
 
     def places(self, request: UploadsRequest, *, owner: str = "", trace: str = "") -> list[Place]:
         """A presigned POST for each file, in order. `trace`, a tracing header, goes along with
         each.
 
-        Raises `UnsupportedType` or `TooLarge`, naming the file's field.
+        Raises `UnsupportedType` or `TooLarge`, naming the file's field, and what `Quota.take`
+        does; what may not come is not counted, and what was given a place is, used or not.
         """
         collection = safe_collection(request.collection)
         kinds = [self._kind(n, file) for n, file in enumerate(request.files)]
+        self._quota.take(owner, [file.size for file in request.files], field="files")
         expires = datetime.now(timezone.utc) + timedelta(seconds=self._seconds)
         places = []
         for file, kind in zip(request.files, kinds, strict=True):
@@ -144,7 +151,8 @@ class Uploads:
             post = self._bucket.presign_post(
                 key,
                 kind,
-                self._max_bytes,
+                # What was announced was counted: no byte more may come.
+                file.size,
                 self._seconds,
                 image_metadata(file.name, owner, trace),
                 sha256=file.sha256,
@@ -169,8 +177,12 @@ class Uploads:
         return kind
 
     def put(self, request: ImageUpload, *, owner: str = "", trace: str = "") -> Uploaded:
-        """Store a base64 upload. What the bytes are is judged by ingest, as for every object."""
+        """Store a base64 upload. What the bytes are is judged by ingest, as for every object.
+
+        Raises what `decode_base64` and `Quota.take` do.
+        """
         data = decode_base64(request.file, field="file")
+        self._quota.take(owner, [len(data)], field="file")
         kind = sniff(data) or "application/octet-stream"
         name = request.name or f"image.{IMAGE_TYPES.get(kind, ('bin',))[0]}"
         key = new_key(safe_collection(request.collection), name, kind)

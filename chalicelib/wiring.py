@@ -27,6 +27,7 @@ from chalicelib.ingest import Ingest
 from chalicelib.library import Library
 from chalicelib.ocr import text_model
 from chalicelib.queue import Queue, SqsQueue
+from chalicelib.quota import Allowance, DailyQuota, DynamoTally, NoQuota, Quota, SqliteTally
 from chalicelib.search import Search
 from chalicelib.storage import S3Bucket
 from chalicelib.thresholds import Thresholds
@@ -58,6 +59,7 @@ class Services:
     callers: Callers
     cookies: Cookies
     health: Health
+    quota: Quota = field(default_factory=NoQuota)
     tracer: Tracer = field(default_factory=Tracer)
 
     def close(self) -> None:
@@ -101,6 +103,7 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
     )
     thresholds = Thresholds(index, clip)
     queue = _queue(settings.queue_url, sqs)
+    quota = quota_of(settings)
     parts: dict[str, Callable[[], object]] = {"bucket": bucket.check, "index": index.counts}
     if queue:
         parts["queue"] = queue.depth
@@ -126,13 +129,27 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         thresholds=thresholds,
         library=Library(bucket=bucket, index=index, ingest=ingest),
         uploads=Uploads(
-            bucket=bucket, max_bytes=settings.max_bytes, seconds=settings.presign_seconds
+            bucket=bucket,
+            max_bytes=settings.max_bytes,
+            seconds=settings.presign_seconds,
+            quota=quota,
         ),
         callers=Callers(settings),
         cookies=Cookies(cookie_key_of(settings)),
         health=Health(parts),
+        quota=quota,
         tracer=Tracer(on=settings.traces),
     )
+
+
+def quota_of(settings: Settings) -> Quota:
+    allowance = Allowance(settings.quota_files, settings.quota_bytes)
+    if not any(allowance):
+        return NoQuota()
+    if settings.quota_table:
+        table = DynamoTally(client("dynamodb", settings), settings.quota_table)
+        return DailyQuota(table, allowance)
+    return DailyQuota(SqliteTally(Path(settings.quota_file)), allowance)
 
 
 def cookie_key_of(settings: Settings) -> CookieKey | None:
@@ -282,9 +299,10 @@ def client(service: str, settings: Settings) -> Any:
             # Every region by its own name, us-east-1 too: the page's policy names that address.
             "us_east_1_regional_endpoint": "regional",
         },
-        retries={"mode": "standard", "max_attempts": 4},
+        # Who counts uploads answers in milliseconds, and people wait for it.
+        retries={"mode": "standard", "max_attempts": 2 if service == "dynamodb" else 4},
         connect_timeout=5,
-        read_timeout=30,
+        read_timeout=5 if service == "dynamodb" else 30,
         max_pool_connections=32,
     )
     region = settings.region or None

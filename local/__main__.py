@@ -19,6 +19,7 @@ from tqdm import tqdm
 from chalicelib.clip import load_clip
 from chalicelib.config import MAX_BYTES
 from chalicelib.errors import IntellisenseError, Transient
+from chalicelib.quota import Allowance
 from local import samples
 from local.client import ApiClient
 from local.data import AlreadyRunning
@@ -81,6 +82,7 @@ def _run(options: argparse.Namespace) -> int:
         opensearch=_opensearch() if options.index == "opensearch" else "",
         sign_in=sign_in,
         ocr=not options.no_ocr,
+        quota=Allowance(options.quota_files, options.quota_bytes),
     )
     _tell_of_calibration(model)
     with _running(stack) as (url, own):
@@ -135,12 +137,19 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--no-query-log", action="store_true", help="do not write down what is searched for"
     )
     parser.add_argument("--no-ocr", action="store_true", help="do not read the text in pictures")
+    parser.add_argument(
+        "--quota-files", type=int, metavar="N", default=0,
+        help="files that may be uploaded in a day, by each who signs in, or by all together",
+    )  # fmt: skip
+    parser.add_argument("--quota-bytes", type=int, metavar="N", default=0, help="and bytes")
     parser.add_argument("--no-samples", action="store_true", help="leave the sample photos out")
     parser.add_argument(
         "--sign-in", type=Path, metavar="FILE",
         help="let in only who is signed in to the Cognito user pool that FILE names (JSON)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
+    if min(options.quota_files, options.quota_bytes) < 0:
+        parser.error("a quota is 0, for none, or more.")
     if options.sign_in and (options.photos or options.once is not None):
         # This command has no token, and what it loaded would be nobody's.
         parser.error("with --sign-in photos are uploaded on the page; load a folder without it.")

@@ -14,6 +14,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from chalicelib.config import Settings
 from chalicelib.errors import ConfigurationError, Transient
+from chalicelib.quota import NO_LIMIT, Allowance
 from local.data import DataFolder
 from local.processes import ROOT, Line, Process, leave_aws_alone
 from local.sign_in import SignIn
@@ -57,9 +58,11 @@ class Stack:
         opensearch: str = "",
         sign_in: SignIn | None = None,
         ocr: bool = True,
+        quota: Allowance = NO_LIMIT,
     ) -> None:
         """`opensearch`: the address of one, in place of the embedded index. `sign_in`: whoever
         asks must be signed in there; without it nobody need be. `ocr`: read the text in pictures.
+        `quota`: of uploads, a day and owner.
         """
         self.data = DataFolder(data)
         self.url = ""
@@ -74,6 +77,7 @@ class Stack:
         self._decoders = decoders
         self._log_queries = log_queries
         self._ocr = ocr
+        self._quota = quota
         self.opensearch = opensearch
         self.sign_in = sign_in
         self._server: Process | None = None
@@ -165,6 +169,9 @@ class Stack:
             decoders=self._decoders,
             ocr=self._ocr,
             log_queries=self._log_queries,
+            quota_files=self._quota.files,
+            quota_bytes=self._quota.bytes,
+            quota_file=str(self.data.path / "quota.sqlite"),
             auth="cognito" if self.sign_in else "none",
             token_issuer=self.sign_in.issuer if self.sign_in else "",
             token_clients=self.sign_in.client_id if self.sign_in else "",

@@ -245,6 +245,7 @@ def test_the_session_says_whose_it_is_and_until_when(site: Site, issuer: Issuer)
         "name": "anna",
         "scopes": ["read", "upload"],
         "expires_at": "2031-05-17T12:00:00+00:00",
+        "quota": None,
     }
 
 
@@ -425,7 +426,7 @@ def test_on_one_machine_everything_is_allowed_and_nobody_owns_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     site = serve(Site(), monkeypatch)
-    nobody = {"owner": "", "name": "", "scopes": [*SCOPES], "expires_at": None}
+    nobody = {"owner": "", "name": "", "scopes": [*SCOPES], "expires_at": None, "quota": None}
     assert site.get("/session").json == nobody
     begun = site.call("POST", "/session")
     assert (begun.json, "set-cookie" in begun.headers) == (nobody, False)
@@ -473,6 +474,7 @@ def test_whoever_signs_with_aws_may_do_what_iam_lets_through(
     answer = Answer(routes.app(event, None) | {"multiValueHeaders": {}})
     assert answer.json == {
         "owner": arn, "name": "anna@example.org", "scopes": [*SCOPES], "expires_at": None,
+        "quota": None,
     }  # fmt: skip
 
 

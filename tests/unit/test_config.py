@@ -103,6 +103,25 @@ ERRORS: dict[str, tuple[dict[str, str], str]] = {
         {"IMAGES_AUTH": "open"},
         "IMAGES_AUTH must be one of none, cognito, iam, not 'open'.",
     ),
+    "a quota that nothing counts": (
+        {"IMAGES_QUOTA_FILES": "100"},
+        "IMAGES_QUOTA_FILES and IMAGES_QUOTA_BYTES need either IMAGES_QUOTA_TABLE or, on one "
+        "machine, IMAGES_QUOTA_FILE: uploads are counted there.",
+    ),
+    "a quota that is counted twice": (
+        {"IMAGES_QUOTA_BYTES": "1", "IMAGES_QUOTA_TABLE": "t", "IMAGES_QUOTA_FILE": "f"},
+        "IMAGES_QUOTA_FILES and IMAGES_QUOTA_BYTES need either IMAGES_QUOTA_TABLE or, on one "
+        "machine, IMAGES_QUOTA_FILE: uploads are counted there.",
+    ),
+    "a quota's file in Lambda": (
+        {
+            "IMAGES_QUOTA_BYTES": "1",
+            "IMAGES_QUOTA_FILE": "/tmp/quota",
+            "AWS_LAMBDA_FUNCTION_NAME": "api",
+        },
+        "IMAGES_QUOTA_FILE does not count in Lambda, where each function instance has a disk of "
+        "its own. Set IMAGES_QUOTA_TABLE.",
+    ),
     "none in Lambda": (
         {"IMAGES_AUTH": "none", "AWS_LAMBDA_FUNCTION_NAME": "api"},
         "IMAGES_AUTH=none is for one machine only and does not start in Lambda. "

@@ -49,6 +49,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.s3errors",
         "chalicelib.storage",
         "chalicelib.queue",
+        "chalicelib.quota",
         "chalicelib.index",
         "chalicelib.thumbnails",
     ),
@@ -97,7 +98,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 
 BOTO3 = {"chalicelib.wiring", "local"}
 """Rooms that make AWS clients."""
-BOTOCORE_EXCEPTIONS_ONLY = {"chalicelib.storage", "chalicelib.queue"}
+BOTOCORE_EXCEPTIONS_ONLY = {"chalicelib.storage", "chalicelib.queue", "chalicelib.quota"}
 ENVIRONMENT = {
     "chalicelib/config.py": "the settings",
     "chalicelib/decoding/process.py": "hands its own environment on to the child it starts",
