@@ -13,6 +13,7 @@ from local.samples import sample_photos
 from models.cache import cache_folder
 from models.starter import build_starter
 from tests import opensearch_server
+from tests.e2e.axe import axe_script
 from tests.hostile.corpora import corpora
 
 GET_CHROMIUM = (
@@ -58,6 +59,10 @@ def _made() -> list[str]:
         corpora(cache)
     except IntellisenseError as error:
         missing.append(f"The odd pictures of other projects were not fetched: {error.message}")
+    try:
+        axe_script(cache)
+    except IntellisenseError as error:
+        missing.append(f"axe-core was not fetched: {error.message}")
     try:
         opensearch_server.make_ready()
     except IntellisenseError as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from selenium.common.exceptions import StaleElementReferenceException
@@ -16,6 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.e2e.axe import violations
 from tests.e2e.looks import DRAWN, Looks, Size
 from tests.needs import Chromium
 
@@ -95,6 +97,18 @@ class Page:
         """A picture of what is to be seen, once it has come to rest; kept in a folder."""
         self.until(lambda: self.js(DRAWN), "all pictures in sight have come")
         return self.looks.shot(name)
+
+    @contextmanager
+    def watched(self) -> Iterator[Self]:
+        """Whatever a test does meanwhile, the console stays clean; and what a policy of the page
+        forbids is a failure even where the test has looked through the console itself."""
+        self.console()
+        self.forbidden.clear()
+        yield self
+        complaints = self.console()
+        self.leave()
+        assert self.forbidden == []
+        assert complaints == []
 
     def leave(self) -> None:
         """Undo what a test has set, and leave the page."""
@@ -176,6 +190,11 @@ class Page:
     def focused(self) -> dict[str, str]:
         """`data-testid` and `data-id` of what has the focus."""
         return dict(self.js("return {...document.activeElement.dataset}"))
+
+    def axe(self) -> list[str]:
+        """What axe-core finds wrong with the page as it is, once it has come to rest."""
+        self.until(lambda: self.js(DRAWN), "all pictures in sight have come")
+        return violations(self.driver)
 
     def console(self) -> list[str]:
         """What the browser complained of since last asked. What its policies have forbidden is

@@ -47,16 +47,9 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(driver: Chrome, site: LocalStack) -> Iterator[Page]:
-    """The page, not yet opened. Whatever a test does, the console stays clean; and what a policy
-    of the page forbids is a failure even where a test has looked through the console itself."""
-    page = Page(driver, site.url)
-    page.console()
-    page.forbidden.clear()
-    yield page
-    complaints = page.console()
-    page.leave()
-    assert page.forbidden == []
-    assert complaints == []
+    """The page, not yet opened, and watched for what it complains of."""
+    with Page(driver, site.url).watched() as page:
+        yield page
 
 
 @pytest.fixture(params=list(SIZES))
@@ -114,16 +107,12 @@ def member(driver: Chrome, guarded: LocalStack, pool: OidcServer) -> Iterator[Me
     data = {"origin": guarded.url, "storageTypes": "all"}
     driver.execute_cdp_cmd("Storage.clearDataForOrigin", data)
     driver.execute_cdp_cmd("Storage.clearCookies", {})
-    page = MemberPage(driver, guarded, pool)
-    page.console()
-    page.forbidden.clear()
-    yield page
-    complaints = page.console()
-    page.leave()
-    for window in driver.window_handles:
-        if window != first:
-            driver.switch_to.window(window)
-            driver.close()
-    driver.switch_to.window(first)
-    assert page.forbidden == []
-    assert complaints == []
+    try:
+        with MemberPage(driver, guarded, pool).watched() as page:
+            yield page
+    finally:
+        for window in driver.window_handles:
+            if window != first:
+                driver.switch_to.window(window)
+                driver.close()
+        driver.switch_to.window(first)
