@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -10,6 +11,7 @@ from chalice.app import Request, Response
 
 from chalicelib import __version__, answers, api, asking, auth, measures, parameters, shapes
 from chalicelib.answers import Addresses
+from chalicelib.config import origins_of
 from chalicelib.deadletters import Chosen, Discarded
 from chalicelib.errors import IntellisenseError, NotFound
 from chalicelib.index.base import ALL
@@ -29,6 +31,18 @@ if TYPE_CHECKING:
 # Chalice logs to the logger of its name: ours, which has its handler already.
 logger = Logger(service=SERVICE)
 app = api.Application(app_name=SERVICE, configure_logs=False)
+
+
+@app.middleware("http")
+def for_other_origins(request: Request, get_response: Callable[[Request], Response]) -> Response:
+    """Errors too are read by the pages that may ask."""
+    response = get_response(request)
+    with suppress(IntellisenseError):  # of settings that are wrong: that is the answer then
+        allowed = origins_of(services().settings.origins)
+        return app.for_other_origins(allowed, request, response)
+    return response
+
+
 app.register_middleware(api.shape_errors, "http")
 
 
@@ -68,7 +82,7 @@ def addresses() -> Addresses:
 
 
 @app.answers("POST", "/uploads", "upload", takes=UploadsRequest, gives=shapes.Places, status=201)
-def post_uploads() -> Response:
+def post_uploads() -> shapes.Places:
     """Places to upload files to"""
     request = asking.parse_body(UploadsRequest, app.serving())
     with services().tracer.step("upload", files=len(request.files)) as step:
@@ -76,18 +90,18 @@ def post_uploads() -> Response:
         places = services().uploads.places(request, owner=owner, trace=step.header)
     measures.note_uploads(len(places))
     at = addresses()
-    return api.answer({"uploads": [answers.upload_json(place, at) for place in places]}, 201)
+    return {"uploads": [answers.upload_json(place, at) for place in places]}
 
 
 @app.answers("POST", "/images", "upload", takes=ImageUpload, gives=shapes.Uploaded, status=201)
-def post_images() -> Response:
+def post_images() -> shapes.Uploaded:
     """Upload one image in the request itself"""
     request = asking.parse_body(ImageUpload, app.serving())
     with services().tracer.step("upload", files=1) as step:
         owner = auth.current().owner
         uploaded = services().uploads.put(request, owner=owner, trace=step.header)
     measures.note_uploads(1)
-    return api.answer(answers.place_json(uploaded, addresses()), 201)
+    return answers.place_json(uploaded, addresses())
 
 
 @app.answers("GET", "/images", "read", asks=parameters.LISTING, gives=shapes.Images)

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Request, Response
 from pydantic import BaseModel
 
-from chalicelib import asking, deadline, measures
+from chalicelib import asking, deadline, measures, origins
 from chalicelib.auth import Need, Scope
 from chalicelib.contract import Operation
 from chalicelib.errors import Forbidden, IntellisenseError, QuotaExceeded, Unauthorized
@@ -65,27 +65,48 @@ class Application(Chalice):
         it raises an error answer."""
 
         def register(view: View) -> View:
+            if path not in self.routes:
+                self.needs["OPTIONS", path] = Need()
+                self.route(path, methods=["OPTIONS"])(self._options)
             self.needs[method, path] = Need(scopes, cookie)
             self.operations[method, path] = Operation(
                 view.__name__, view.__doc__ or "", scopes, cookie, takes, asks, gives, status,
                 refuses, also or {},
             )  # fmt: skip
-            self.route(path, methods=[method])(self._answering(view))
+            self.route(path, methods=[method])(self._answering(view, status))
             return view
 
         return register
 
-    def _answering(self, view: Callable[..., Any]) -> Callable[..., Response]:
+    def _options(self, **_: str) -> Response:
+        """What a path takes; `for_other_origins` says more to a page that may use it."""
+        allowed = ", ".join(self.routes[self.serving().path])
+        return Response(body="", status_code=204, headers={"Allow": allowed})
+
+    def for_other_origins(
+        self, allowed: frozenset[str], request: Request, response: Response
+    ) -> Response:
+        """`response`, with what lets a page of an origin of `allowed` read it."""
+        origin = request.headers.get("origin", "")
+        said = origins.headers(origin, allowed)
+        if request.method == "OPTIONS" and response.status_code < 300:
+            methods = [m for m in self.routes[request.path] if m != "OPTIONS"]
+            said |= origins.preflight(origin, allowed, methods)
+        response.headers.update(said)
+        return response
+
+    def _answering(self, view: Callable[..., Any], status: int) -> Callable[..., Response]:
         """`view` with its answer as JSON, and its errors as `failed` has them."""
 
         @functools.wraps(view)
-        def wrapped(*args: Any, **kwargs: Any) -> Response:
+        def wrapped(**kwargs: str) -> Response:
             try:
                 self.query()
-                result = view(*args, **kwargs)
+                given = {name: asking.path_part(text) for name, text in kwargs.items()}
+                result = view(**given)
             except IntellisenseError as error:
                 return failed(error, self.serving())
-            return result if isinstance(result, Response) else answer(result)
+            return result if isinstance(result, Response) else answer(result, status)
 
         return wrapped
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from chalice.app import Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -21,6 +23,7 @@ ASKED = {"q": "text", "id": "id", "vector": "vector", "parts": "parts"}
 """What `GET /search` may be asked for, one of these: all but pictures, which have no room in an
 address."""
 
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _PARTS = TypeAdapter(tuple[Part, ...])
 
 
@@ -110,6 +113,20 @@ def known(query: Mapping[str, list[str]], asks: Query) -> dict[str, str]:
             # What is no UTF-8 comes with this in its place, by API Gateway and by the local front.
             raise InvalidRequest("The value is not valid UTF-8.", field=name)
     return {name: values[0] for name, values in query.items()}
+
+
+def path_part(text: str) -> str:
+    """A part of a path as it is meant: API Gateway's REST API and the local front hand it on as it
+    was sent, percent-encoded (https://github.com/aws/chalice/issues/511). Raises
+    `InvalidRequest`."""
+    try:
+        if _NO_ESCAPE.search(text):
+            raise ValueError
+        return unquote(text, errors="strict")
+    except ValueError:
+        raise InvalidRequest(
+            "The path is not encoded well: a % needs two hex digits, and together they are UTF-8."
+        ) from None
 
 
 def parse_body(model: type[Model], request: Request) -> Model:

@@ -96,6 +96,8 @@ class Settings:
     """In place of the table, on one machine: an SQLite file, made where there is none."""
     public_url: str = ""
     """Address under which callers reach the API; empty: taken from each request."""
+    origins: str = ""
+    """Origins of other pages that may ask the API from a browser, with commas between them."""
     auth: Literal["none", "cognito", "iam"] = "iam"
     token_issuer: str = ""
     """Who signs the access tokens: an OIDC issuer's address, as `iss` in its tokens has it."""
@@ -144,6 +146,7 @@ class Settings:
         in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in source
         _check_auth(settings, in_lambda=in_lambda)
         _check_quota(settings, in_lambda=in_lambda)
+        origins_of(settings.origins)
         return settings
 
     def environment(self) -> dict[str, str]:
@@ -151,6 +154,7 @@ class Settings:
         return {PREFIX + f.name.upper(): _write(getattr(self, f.name)) for f in fields(self)}
 
 
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 
 
@@ -165,6 +169,21 @@ def is_loopback(url: str) -> bool:
         return is_loopback_host(urlsplit(url).netloc)
     except ValueError:
         return False
+
+
+def origins_of(setting: str) -> frozenset[str]:
+    """The origins in `setting`, with commas between them. Raises `ConfigurationError` for what is
+    none: an origin has a scheme and a host, and nothing behind them (RFC 6454, 6.1)."""
+    origins = [one for part in setting.split(",") if (one := part.strip())]
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin) or not (
+            origin.startswith("https://") or is_loopback(origin)
+        ):
+            raise ConfigurationError(
+                f"IMAGES_ORIGINS has {origin!r}; it takes origins of pages with commas between"
+                " them, such as https://photos.example.org: small letters, no path, no *."
+            )
+    return frozenset(origins)
 
 
 def _check_auth(settings: Settings, *, in_lambda: bool) -> None:

@@ -41,7 +41,7 @@ class Library:
 
     def get(self, id: str) -> ImageRecord:
         """Raises `NotFound` for the unknown, the not yet indexed and the deleted."""
-        found = self._index.read([id]).get(id)
+        found = self._index.read([id]).get(id) if cursors.is_image_id(id) else None
         if found is None or found.record.state == "deleted":
             raise NotFound("No image has this id. A new one has a record once it is indexed.")
         return found.record

@@ -19,6 +19,7 @@ from chalicelib.parameters import Parameter, Query
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
+_ID = "^[0-9a-f]{32}$"
 
 _ALWAYS = (400, 429, 500, 503, 504)
 """What any route may be answered with; 429 and 504 come from API Gateway."""
@@ -179,7 +180,7 @@ def _in_path(path: str) -> Iterator[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "minLength": 1},
+            "schema": {"type": "string", "pattern": _ID},
             "example": PATH_EXAMPLES[name],
         }
 

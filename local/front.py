@@ -6,14 +6,20 @@ import base64
 import gzip
 import json
 import mimetypes
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from chalice.config import Config
 from chalice.local import ForbiddenError, LocalGateway
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
+from chalicelib import origins
+from chalicelib.api import error_response
+from chalicelib.errors import Forbidden, IntellisenseError, NotFound, TooLarge
 from local.sign_in import SignIn
 
 MAX_BODY = 6 * 1024 * 1024
@@ -36,9 +42,16 @@ class Front:
     answer another page's scripts and forms: browsers name their origin."""
 
     def __init__(
-        self, application: Any, web: Path, s3_origin: str, sign_in: SignIn | None = None
+        self,
+        application: Any,
+        web: Path,
+        s3_origin: str,
+        sign_in: SignIn | None = None,
+        origins: frozenset[str] = frozenset(),
     ) -> None:
-        """`sign_in`: what the page is told of it, and where it may ask for tokens."""
+        """`sign_in`: what the page is told of it, and where it may ask for tokens. `origins`: of
+        other pages that may ask the API."""
+        self._origins = origins
         self._gateway = LocalGateway(application, Config())
         self._web = web.resolve()
         self._config: dict[str, Any] = {"api": PREFIX.lstrip("/")}
@@ -58,12 +71,23 @@ class Front:
         return _compressed(request, self._answer(request))(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
+        try:
+            return self._found(request)
+        except IntellisenseError as error:
+            answer = _response(error_response(error, str(uuid.uuid4())).to_dict())
+        origin = request.headers.get("Origin", "")
+        for name, value in origins.headers(origin, self._origins).items():
+            answer.headers[name] = value
+        return answer
+
+    def _found(self, request: Request) -> Response:
         if request.host.rsplit(":", 1)[0] not in _HOSTS:
-            return _error(403, "forbidden", "This server answers only as 127.0.0.1 or localhost.")
+            raise Forbidden("This server answers only as 127.0.0.1 or localhost.")
         origin = request.headers.get("Origin")
         port = request.environ["SERVER_PORT"]
-        if origin is not None and origin not in {f"http://{host}:{port}" for host in _HOSTS}:
-            return _error(403, "forbidden", "This server answers only its own page.")
+        own = {f"http://{host}:{port}" for host in _HOSTS}
+        if origin is not None and origin not in own | self._origins:
+            raise Forbidden("This server answers only its own page.")
         if request.method in ("GET", "HEAD") and (file := self._file(request.path)):
             response = self._static(file).make_conditional(request)
             del response.headers["Date"]  # the server adds its own
@@ -92,20 +116,37 @@ class Front:
         return response
 
     def _api(self, request: Request) -> Response:
-        path, headers = request.path, dict(request.headers)
-        if (request.content_length or 0) > MAX_BODY:
-            return _error(413, "too_large", f"The body is over {MAX_BODY // 1024**2} MB.")
+        path, headers = _raw_path(request), dict(request.headers)
         if path == PREFIX or path.startswith(PREFIX + "/"):
             path = path.removeprefix(PREFIX) or "/"
             headers["X-Forwarded-Prefix"] = PREFIX
         if request.query_string:
             path += "?" + request.query_string.decode("latin-1")
         try:
-            answer = self._gateway.handle_request(request.method, path, headers, request.get_data())
-        except ForbiddenError:
+            answer = self._gateway.handle_request(request.method, path, headers, _body(request))
+        except (ForbiddenError, UnicodeEncodeError):
             # API Gateway's answer to a path it does not know; ours names the fault.
-            return _error(404, "not_found", f"There is no route {request.method} {request.path}.")
+            raise NotFound(f"There is no route {request.method} {request.path}.") from None
         return _response(dict(answer))
+
+
+def _raw_path(request: Request) -> str:
+    """As it was sent: what "%2F" stands for is no slash between parts of a path."""
+    sent = str(request.environ.get("REQUEST_URI") or quote(request.path))
+    return urlsplit(sent).path if "://" in sent.partition("?")[0] else sent.partition("?")[0]
+
+
+def _body(request: Request) -> bytes:
+    """Raises `TooLarge`, also for what does not say how long it is."""
+    # One byte more: werkzeug ends what comes in chunks at the limit and says nothing.
+    request.max_content_length = MAX_BODY + 1
+    try:
+        data = request.get_data()
+    except RequestEntityTooLarge:
+        data = None
+    if data is None or len(data) > MAX_BODY:
+        raise TooLarge(f"The body is over {MAX_BODY // 1024**2} MB.")
+    return data
 
 
 def _response(answer: dict[str, Any]) -> Response:
@@ -128,13 +169,8 @@ def _compressed(request: Request, response: Response) -> Response:
     text = kind.startswith("text/") or kind in ("application/json", "image/svg+xml")
     if not text or response.status_code != 200 or len(response.data) < MIN_COMPRESSED:
         return response
-    response.headers["Vary"] = "Accept-Encoding"
+    response.headers.add("Vary", "Accept-Encoding")
     if request.accept_encodings.quality("gzip"):
         response.data = gzip.compress(response.data, compresslevel=5, mtime=0)
         response.headers["Content-Encoding"] = "gzip"
     return response
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    body = json.dumps({"error": {"code": code, "message": message, "request_id": ""}})
-    return Response(body, status=status, content_type="application/json")

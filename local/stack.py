@@ -12,7 +12,7 @@ from pathlib import Path
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from chalicelib.config import Settings
+from chalicelib.config import Settings, origins_of
 from chalicelib.errors import ConfigurationError, Transient
 from chalicelib.quota import NO_LIMIT, Allowance
 from local.data import DataFolder
@@ -27,6 +27,9 @@ VISIBILITY_SECONDS = 6 * 60
 """Six times the function's time (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
 
 RECEIVES = 5
+
+TAKEN = ("IMAGES_ORIGINS", "IMAGES_RECONCILE_HOURS")
+"""Settings that may be given from outside; the others are the stack's own."""
 
 LONGEST_LOG = 16 * 1024 * 1024
 """A log over so many bytes is put aside at the next start; one such is kept of each."""
@@ -72,6 +75,7 @@ class Stack:
         self.broken = threading.Event()
         """Set when a part has ended for good."""
         self._ended = ""
+        self._origins: frozenset[str] = frozenset()
         self._model = model
         self._port = port
         self._decoders = decoders
@@ -102,17 +106,16 @@ class Stack:
             raise
 
     def _start(self) -> None:
-        hours = os.environ.get("IMAGES_RECONCILE_HOURS")
+        taken = {name: os.environ[name] for name in TAKEN if name in os.environ}
         leave_aws_alone()
         logs = self._logs()
         self._front = _bind(self._port)
         port = self._front.server_port
         self.url = f"http://127.0.0.1:{port}"
+        self._origins = origins_of(taken.get("IMAGES_ORIGINS", ""))
         self._start_server(logs, port)
         settings = self._settings()
-        if hours is not None:
-            changed = {"IMAGES_RECONCILE_HOURS": hours}
-            settings = Settings.load(settings.environment() | changed)
+        settings = Settings.load(settings.environment() | taken)
         os.environ |= settings.environment()
         _make_resources(settings)
         self._start_worker()
@@ -143,6 +146,8 @@ class Stack:
             arguments += ["--bucket", bucket]
         for host in ("127.0.0.1", "localhost"):
             arguments += ["--origin", f"http://{host}:{port}"]
+        for origin in sorted(self._origins):
+            arguments += ["--origin", origin]
         wanted = port + 1 if 0 < self._port < 65535 else 0
         arguments += ["--port", str(wanted)]
         self._server = Process("local.server", arguments, logs / "s3.log")
@@ -205,7 +210,7 @@ class Stack:
         from local.front import Front
 
         services = wiring.services()
-        self._front.app = Front(app.app, ROOT / "web", self.s3_url, self.sign_in)
+        self._front.app = Front(app.app, ROOT / "web", self.s3_url, self.sign_in, self._origins)
         threading.Thread(target=self._front.serve_forever, daemon=True, name="front").start()
         self._serving = True
         warm = threading.Thread(target=services.clip.embed_texts, args=(["warm"],), daemon=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+import app
 from chalicelib.records import image_id
 from tests.infra.asked import Answer
 from tests.infra.deployments import INVENTORIES
@@ -143,6 +144,8 @@ class Life:
         self.ask("DELETE", "/images/{id}", id=self.id("a/blue.jpg"))
         for method in ("GET", "POST", "DELETE"):
             self.ask(method, "/session")
+        for route in app.app.routes:
+            self.ask("OPTIONS", route, id=green)
 
     # --- bulk work ----------------------------------------------------------------------------
 

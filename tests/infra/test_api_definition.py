@@ -92,8 +92,13 @@ def test_this_api_may_call_its_functions_for_each_route_and_no_other_api_may(
             assert bool(d.rights.decide(*asked, function, aws__SourceArn=source)) is may, path
 
 
-OPEN = {("/health", "GET"), ("/openapi.json", "GET")}
-"""Anyone may ask."""
+OPEN = {
+    ("/health", "GET"),
+    ("/openapi.json", "GET"),
+    *((path, "OPTIONS") for path in app.app.routes),
+}
+"""Anyone may ask; a browser asks what a page of another origin may, and sends no token then
+(https://fetch.spec.whatwg.org/#cors-preflight-fetch)."""
 
 BY_COOKIE = {("/images/{id}/file", "GET"), ("/images/{id}/thumbnail", "GET")}
 """Pictures come without a header that says who asks; the code looks at their cookie."""

@@ -466,7 +466,7 @@ def test_a_method_that_a_route_does_not_take_is_405_and_says_which_it_takes(
 ) -> None:
     answer = site.call(method, path, {})
     assert answer.error == (405, "method_not_allowed", None)
-    assert set(answer.headers["allow"].split(", ")) == allowed
+    assert set(answer.headers["allow"].split(", ")) == allowed | {"OPTIONS"}
 
 
 @pytest.mark.parametrize(
@@ -594,7 +594,8 @@ OPEN_ROUTES = [("GET", "/health"), ("GET", "/openapi.json")]
 
 def test_all_routes_are_in_the_list_of_these_tests() -> None:
     known = {(method, path) for path, methods in routes.app.routes.items() for method in methods}
-    assert known == {*ALL_ROUTES, *OPEN_ROUTES}
+    preflights = {("OPTIONS", path) for path in routes.app.routes}
+    assert known == {*ALL_ROUTES, *OPEN_ROUTES, *preflights}
 
 
 @pytest.mark.parametrize(("method", "path"), ALL_ROUTES)

@@ -95,6 +95,21 @@ ERRORS: dict[str, tuple[dict[str, str], str]] = {
         {"IMAGES_PRICE_PER_HOUR": "-0.5"},
         "IMAGES_PRICE_PER_HOUR must not be negative.",
     ),
+    "an origin that is a pattern": (
+        {"IMAGES_ORIGINS": "https://photos.example.org, *"},
+        "IMAGES_ORIGINS has '*'; it takes origins of pages with commas between them, such as "
+        "https://photos.example.org: small letters, no path, no *.",
+    ),
+    "an origin that is an address": (
+        {"IMAGES_ORIGINS": "https://photos.example.org/"},
+        "IMAGES_ORIGINS has 'https://photos.example.org/'; it takes origins of pages with commas "
+        "between them, such as https://photos.example.org: small letters, no path, no *.",
+    ),
+    "an origin without TLS": (
+        {"IMAGES_ORIGINS": "http://localhost.example.org"},
+        "IMAGES_ORIGINS has 'http://localhost.example.org'; it takes origins of pages with commas "
+        "between them, such as https://photos.example.org: small letters, no path, no *.",
+    ),
     "no truth": (
         {"IMAGES_LOG_QUERIES": "maybe"},
         "IMAGES_LOG_QUERIES must be true or false, not 'maybe'.",

@@ -84,6 +84,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.contract",
         "chalicelib.examples",
         "chalicelib.openapi",
+        "chalicelib.origins",
         "chalicelib.parameters",
         "chalicelib.shapes",
         "chalicelib.auth",
