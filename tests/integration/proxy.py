@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +34,14 @@ class Say:
 
     status: int
     body: bytes = b'{"error": {"type": "from_the_proxy", "reason": "as the test wants it"}}'
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Alter:
+    """Let other bytes reach the server than were sent."""
+
+    change: Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class Hold:
     until: threading.Event
 
 
-Fault = Say | Lose | Cut | Hold | None
+Fault = Say | Alter | Lose | Cut | Hold | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class Exchange:
     asked: Asked
     status: int
     answer: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Proxy:
@@ -72,6 +81,8 @@ class Proxy:
         self.exchanges: list[Exchange] = []
         """All so far, in the order of their ends."""
         self.fault: Callable[[Asked], Fault] = lambda _: None
+        self.rewrite: Callable[[bytes], bytes] = lambda answer: answer
+        """What becomes of answers on the way back."""
         self._server = urlsplit(server)
         self._lock = threading.Lock()
         self._front = _Front(("127.0.0.1", 0), _handler_of(self))
@@ -107,23 +118,27 @@ class Proxy:
     def _answer(self, asked: Asked, headers: dict[str, str]) -> Exchange:
         fault = self.fault(asked)
         if isinstance(fault, Say):
-            return Exchange(asked, fault.status, fault.body)
+            return Exchange(asked, fault.status, fault.body, fault.headers)
         if isinstance(fault, Cut):
             return Exchange(asked, 0)
         if isinstance(fault, Hold):
             fault.until.wait()
+        sent = fault.change(asked.body) if isinstance(fault, Alter) else asked.body
         try:
-            status, answer = self._passed_on(asked, headers)
+            status, answer, said = self._passed_on(Asked(asked.method, asked.path, sent), headers)
         except (OSError, http.client.HTTPException):
             return Exchange(asked, 0)
-        return Exchange(asked, 0 if isinstance(fault, Lose) else status, answer)
+        return Exchange(asked, 0 if isinstance(fault, Lose) else status, answer, said)
 
-    def _passed_on(self, asked: Asked, headers: dict[str, str]) -> tuple[int, bytes]:
+    def _passed_on(
+        self, asked: Asked, headers: dict[str, str]
+    ) -> tuple[int, bytes, dict[str, str]]:
         connection = http.client.HTTPConnection(self._server.netloc, timeout=120)
         with contextlib.closing(connection):
             connection.request(asked.method, asked.path, asked.body or None, headers)
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            said = {k: v for k, v in answer.getheaders() if k.lower() in _PASSED_BACK}
+            return answer.status, self.rewrite(answer.read()), said
 
 
 class _Front(ThreadingHTTPServer):
@@ -148,7 +163,8 @@ def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                     self.connection.shutdown(socket.SHUT_RDWR)
                 return
             self.send_response(exchange.status)
-            self.send_header("Content-Type", "application/json")
+            for name, value in {"Content-Type": "application/json", **exchange.headers}.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(exchange.answer)))
             self.end_headers()
             self.wfile.write(exchange.answer)
@@ -161,7 +177,8 @@ def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-_PASSED_ON = {"content-type", "authorization"}
+_PASSED_ON = {"content-type", "authorization", "host", "range"}
+_PASSED_BACK = {"content-range", "location", "retry-after"}
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LEVELS: tuple[tuple[str, ...], ...] = (
+    ("client",),
     (
         "chalicelib",
         "chalicelib.config",
@@ -97,11 +98,12 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 )
 """Each room may import those of its own level and of the levels above it in this list."""
 
-BOTO3 = {"chalicelib.wiring", "local"}
+BOTO3 = {"chalicelib.wiring", "client", "local"}
 """Rooms that make AWS clients."""
 BOTOCORE_EXCEPTIONS_ONLY = {"chalicelib.storage", "chalicelib.queue", "chalicelib.quota"}
 ENVIRONMENT = {
     "chalicelib/config.py": "the settings",
+    "client/surroundings.py": "runs on other machines, and takes its own variables",
     "chalicelib/decoding/process.py": "hands its own environment on to the child it starts",
 }
 """Files below chalicelib and beside it that touch the environment, and what for."""
@@ -126,7 +128,7 @@ MOST_LINES = 320
 
 
 def sources() -> list[Path]:
-    folders = ("chalicelib", "container_embedder", "local")
+    folders = ("chalicelib", "client", "container_embedder", "local")
     found = [path for name in folders for path in (ROOT / name).rglob("*.py")]
     return sorted([ROOT / "app.py", *found])
 
@@ -195,6 +197,12 @@ def test_imports_point_one_way(name: str) -> None:
     assert room
     wrong = [r for r in ours(imports(FILES[name])) if level_of(r) > level_of(room)]
     assert wrong == []
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if not n.startswith("client/")])
+def test_the_client_stands_by_itself(name: str) -> None:
+    """The first level keeps it from importing the rest; nor does the rest import it."""
+    assert "client" not in ours(imports(FILES[name]))
 
 
 def test_rooms_do_not_import_each_other_in_circles() -> None:
