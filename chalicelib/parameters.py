@@ -143,6 +143,10 @@ FILE = Query(
             example="1",
             schema=FLAG,
         ),
+        "v": Parameter(
+            "any text: another address of the same file, which no cache remembers",
+            example="mpt2k9",
+        ),
     }
 )
 

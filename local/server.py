@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import parse_qs
 
 from moto import backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -152,6 +153,28 @@ def admit(application: Application, origins: frozenset[str], hosts: frozenset[st
     return wrapped
 
 
+def in_time(application: Application) -> Application:
+    """WSGI: presigned addresses end here as at S3, which moto leaves out
+    (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html)."""
+
+    def wrapped(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        said = parse_qs(str(environ.get("QUERY_STRING", "")))
+        made, seconds = said.get("X-Amz-Date", [""])[0], said.get("X-Amz-Expires", [""])[0]
+        if made and seconds.isdigit() and _ended(made, int(seconds)):
+            return _refuse(start_response, "403 Forbidden", "AccessDenied")
+        return application(environ, start_response)
+
+    return wrapped
+
+
+def _ended(made: str, seconds: int) -> bool:
+    try:
+        begun = datetime.datetime.strptime(made + "+0000", "%Y%m%dT%H%M%SZ%z")
+    except ValueError:
+        return True
+    return datetime.datetime.now(datetime.timezone.utc) - begun > datetime.timedelta(0, seconds)
+
+
 def _refuse(start_response: Any, status: str, code: str) -> Iterable[bytes]:
     start_response(status, [("Content-Type", "application/xml")])
     return [f"<Error><Code>{code}</Code></Error>".encode()]
@@ -194,7 +217,7 @@ def main() -> None:
 
     application = kept.wrap(DomainDispatcherApplication(create_backend_app))
     hosts = frozenset({"127.0.0.1", "localhost"})
-    application = admit(application, frozenset(options.origin), hosts)
+    application = admit(in_time(application), frozenset(options.origin), hosts)
     server = _bind(options.port, application)
     say("ready", port=server.server_port, restored=restored)
     server.serve_forever()

@@ -46,11 +46,17 @@ import { texts } from "./texts.js";
 /** @typedef {import("./asking/query.js").Query} Query */
 
 const TIMEOUT_MS = 30_000;
+/** How often the page waits by itself where the API says "later", and how long at most. */
+const WAITS = 3;
+const LONGEST_WAIT_MS = 20_000;
 /** What a part counts that the answer shall keep away from. */
 const AWAY = -0.4;
 export const PAGE_SIZE = 60;
 
 export class ApiError extends Error {
+  /** Not to be asked again before then, ms since 1970; 0: not told. */
+  retryAt = 0;
+
   /** @param {{status: number, code: string, message: string, field?: string, request_id?: string}} error */
   constructor({ status, code, message, field = "", request_id = "" }) {
     super(message);
@@ -75,6 +81,8 @@ export class Api {
     this.base = new URL(base.endsWith("/") ? base : `${base}/`, document.baseURI);
     /** Where people sign in; null where nobody need. @type {import("./people/session.js").Session|null} */
     this.session = null;
+    /** Told that requests go on at that time, and 0 when they have. @type {(at: number) => void} */
+    this.onWait = () => {};
   }
 
   /** Whether whoever is here may do that: what is not allowed need not be offered. @param {import("./people/session.js").Right} right */
@@ -151,12 +159,39 @@ export class Api {
   }
 
   /**
+   * Waits and asks again, a few times, where the API is asked too often and nothing is changed by
+   * asking twice.
    * @param {string} method
    * @param {string} path
    * @param {{params?: Record<string, any>, body?: object, signal?: AbortSignal}} [options]
    * @returns {Promise<any>}
    */
-  async #ask(method, path, { params = {}, body, signal } = {}) {
+  async #ask(method, path, options = {}) {
+    const patient = (method === "GET" && path !== "stats") || path === "search";
+    let waits = 0;
+    try {
+      for (;; waits += 1) {
+        try {
+          return await this.#once(method, path, options);
+        } catch (error) {
+          if (!patient || waits === WAITS || !(error instanceof ApiError) || error.status !== 429) throw error;
+          error.retryAt ||= Date.now() + 1000 * 2 ** waits * (1 + Math.random() / 2); // not all pages at once
+          if (error.retryAt - Date.now() > LONGEST_WAIT_MS) throw error;
+          this.onWait(error.retryAt);
+          await pause(error.retryAt - Date.now(), options.signal);
+        }
+      }
+    } finally {
+      if (waits) this.onWait(0);
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {{params?: Record<string, any>, body?: object, signal?: AbortSignal}} options
+   */
+  async #once(method, path, { params = {}, body, signal }) {
     const url = new URL(path, this.base);
     for (const [name, value] of Object.entries(params)) if (value !== null && value !== "") url.searchParams.set(name, String(value));
     const headers = { accept: "application/json", ...(body && { "content-type": "application/json" }) };
@@ -210,16 +245,44 @@ async function send(url, init, signal) {
   }
 }
 
+/** @param {number} ms @param {AbortSignal} [signal] ends it early @returns {Promise<void>} */
+const pause = (ms, signal) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => resolve(clearTimeout(timer)));
+  });
+
 /** @param {Response} response */
 async function answerOf(response) {
+  const { headers, ok } = response;
   const text = await response.text();
   let answer;
   try {
     answer = JSON.parse(text);
   } catch {
-    throw new ApiError({ status: response.ok ? 500 : response.status, code: `http_${response.status}`, message: texts.badAnswer });
+    answer = null; // a page of a server on the way, or half an answer
   }
-  if (response.ok) return answer;
-  const { code, message, field, request_id } = answer?.error ?? {};
-  throw new ApiError({ status: response.status, code: code ?? `http_${response.status}`, message: message ?? texts.errorTitle, field, request_id });
+  if (ok && answer) return answer;
+  const { code, message, field, request_id } = answer?.error ?? { message: answer?.message };
+  const error = new ApiError({
+    status: ok ? 500 : response.status,
+    code: code ?? `http_${response.status}`,
+    message: message ?? wrongOf(response),
+    field,
+    request_id: request_id || headers.get("x-amzn-requestid") || "",
+  });
+  error.retryAt = laterOf(headers.get("retry-after"));
+  throw error;
+}
+
+/** Why there is no answer in it. @param {Response} response */
+function wrongOf({ ok, status, headers }) {
+  if (!ok) return texts.onTheWay(status);
+  return headers.get("content-type")?.includes("json") ? texts.cutAnswer : texts.badAnswer;
+}
+
+/** Seconds, or a date (https://www.rfc-editor.org/rfc/rfc9110#name-retry-after), as ms since 1970; 0 where it is neither. @param {string|null} later */
+function laterOf(later) {
+  if (!later) return 0;
+  return (/^\d+$/.test(later) ? Date.now() + Number(later) * 1000 : Date.parse(later)) || 0;
 }

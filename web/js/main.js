@@ -1,25 +1,39 @@
 /** Starts the page: reads where the API is, asks people to sign in where they must. */
-import { Api } from "./api.js";
+import { showError } from "./answer/notices.js";
+import { Api, ApiError } from "./api.js";
 import { Page } from "./page.js";
 import { fillTexts } from "./shared/dom.js";
+import { texts } from "./texts.js";
 
-/** @returns {Promise<{api: string, sign_in?: import("./people/oidc.js").SignInConfig}>} */
+/** @typedef {{api: string, sign_in?: import("./people/oidc.js").SignInConfig}} Config */
+
+/** Where there is none (S3 answers 403), the API is beside the page. @returns {Promise<Config>} */
 async function readConfig() {
-  try {
-    const response = await fetch("config.json");
-    return { api: "api", ...(response.ok ? await response.json() : {}) };
-  } catch {
-    return { api: "api" };
-  }
+  const response = await fetch("config.json");
+  if (response.status === 404 || response.status === 403) return { api: "api" };
+  if (!response.ok) throw new Error(`config.json: ${response.status}`);
+  const config = { api: "api", ...(await response.json()) };
+  if (!URL.canParse(config.api, document.baseURI)) throw new Error("config.json: no address in api");
+  return config;
+}
+
+/** Without its settings the page cannot know who may come in. @param {unknown} error */
+function giveUp(error) {
+  console.error(error);
+  const reload = () => location.reload();
+  addEventListener("online", reload);
+  const lost = error instanceof TypeError; // what fetch rejects with
+  showError(new ApiError({ status: lost ? 0 : -1, code: "config", message: lost ? texts.offlineTitle : texts.badConfig }), reload);
 }
 
 async function start() {
   fillTexts();
-  const { api: base, sign_in } = await readConfig();
-  const api = new Api(base);
-  if (!sign_in) return void new Page(api);
+  const config = await readConfig().catch(giveUp);
+  if (!config) return;
+  const api = new Api(config.api);
+  if (!config.sign_in) return void new Page(api);
   const { showAccount, startSession } = await import("./people/people.js");
-  if (!startSession(api, sign_in) || !api.session) return;
+  if (!startSession(api, config.sign_in) || !api.session) return;
   showAccount(api.session, new Page(api));
 }
 

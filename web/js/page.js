@@ -54,7 +54,7 @@ export class Page {
 
   #listen() {
     addEventListener("popstate", () => this.#follow());
-    addEventListener("online", () => this.search.error && this.search.run(this.search.query));
+    addEventListener("online", () => this.results.online());
     addEventListener("beforeunload", (event) => this.busy() && event.preventDefault());
     byId("search").addEventListener("blur", () => (this.#typing = false));
     document.querySelector(".brand")?.addEventListener("click", (event) => {

@@ -104,6 +104,9 @@ export const texts = {
   statusRejected: (/** @type {number} */ n) => `${count(n)} rejected`,
   statusDead: (/** @type {number} */ n) => `${count(n)} could not be processed`,
   statusLost: "The API does not answer",
+  statusFailing: "The API has trouble",
+  statusOffline: "You are offline. What is here stays, and this page goes on when you are back",
+  statusBack: "You are online again",
 
   signIn: {
     body: "Sign in to search the pictures here.",
@@ -149,7 +152,17 @@ export const texts = {
   offlineBody: "You may be offline, or the server is not running. This page tries again by itself.",
   busyBody: "A part of the system is not available for the moment. This page tries again by itself.",
   authBody: "The API does not accept who you are. Sign out and in again; if that does not help, tell whoever runs this site.",
-  badAnswer: "The address in config.json answered something that is not the API.",
+  badAnswer: "What answered is not the API: a network that asks you to sign in, or a wrong address in config.json.",
+  cutAnswer: "The answer broke off on its way.",
+  onTheWay: (/** @type {number} */ status) => `A server on the way to the API answered ${status} in its place.`,
+  failedBody: "The fault is not yours. This page tries again by itself; if it goes on, tell whoever runs this site the number below.",
+  youOfflineTitle: "You are offline",
+  youOfflineBody: "This page tries again by itself when you are back. Until then the back button leads to what was found before.",
+  laterTitle: "Too many requests at once",
+  /** @param {Date} at */
+  later: (at) => `Goes on by itself at ${at.toLocaleTimeString("en-GB")}`,
+  slow: "Still searching: the connection or the server is slow",
+  badConfig: "The settings of this page, config.json, cannot be read. Whoever runs this site can mend that.",
   errorCode: (/** @type {string} */ code, /** @type {string} */ id) => (id ? `${code} · request ${id}` : code),
 
   previous: "Previous image",

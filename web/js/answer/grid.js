@@ -109,7 +109,6 @@ export class Grid {
       const picture = /** @type {HTMLImageElement|null} */ (place.querySelector(":scope.broken img"));
       if (!picture) continue;
       place.classList.remove("broken");
-      picture.addEventListener("error", () => place.classList.add("broken"), { once: true });
       picture.src = picture.src;
     }
   }

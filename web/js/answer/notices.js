@@ -1,4 +1,5 @@
 /** What stands where images would: the library is empty, nothing was found, something is wrong. */
+import { announce } from "../shared/announce.js";
 import { button, byId, el, icon } from "../shared/dom.js";
 import { texts } from "../texts.js";
 
@@ -67,21 +68,50 @@ export function showNothing({ search, closest, clearFilters }) {
 /**
  * @param {import("../api.js").ApiError} error
  * @param {() => void} retry
- * @returns {boolean} whether it was not there already: a try that fails again takes no focus away
+ * @returns {string} what to say of it, unless it was there already: a try that fails again takes no focus away
  */
 export function showError(error, retry) {
-  const offline = error.status === 0;
-  if (noticeShown() === "error" && byId("notice").dataset.error === `${error.code} ${error.message}`) return false;
+  const lost = error.status === 0;
+  const { title, advice } = adviceOn(error);
+  const same = `${error.code} ${title} ${error.message}`;
+  const again = noticeShown() === "error" && byId("notice").dataset.error === same;
+  if (again) byId("notice").querySelector(".advice").textContent = advice;
+  if (again) return "";
   kindOf("error");
-  byId("notice").dataset.error = `${error.code} ${error.message}`;
-  const advice = offline ? texts.offlineBody : error.status === 401 ? texts.authBody : error.status === 503 ? texts.busyBody : "";
+  byId("notice").dataset.error = same;
   show(
-    icon(offline ? "offline" : "alert"),
-    el("h2", { text: offline ? error.message : texts.errorTitle }),
-    !offline && el("p", { text: error.message }),
-    advice && el("p", { text: advice }),
+    icon(lost ? "offline" : "alert"),
+    el("h2", { text: title }),
+    !lost && el("p", { text: error.message }),
+    el("p", { class: "advice", text: advice }),
     button({ icon: "retry", text: texts.retry, class: "button primary", data: { testid: "retry" }, click: retry }),
-    !offline && el("p", { class: "small", text: texts.errorCode(error.code, error.requestId) }),
+    !lost && el("p", { class: "small", text: texts.errorCode(error.code, error.requestId) }),
   );
-  return true;
+  return title === texts.errorTitle ? error.message : title;
 }
+
+/** What is wrong, and what to do. @param {import("../api.js").ApiError} error */
+function adviceOn({ status, message, retryAt }) {
+  if (!status && !navigator.onLine) return { title: texts.youOfflineTitle, advice: texts.youOfflineBody };
+  if (!status) return { title: message, advice: texts.offlineBody };
+  if (status === 429) return { title: texts.laterTitle, advice: texts.later(new Date(retryAt)) };
+  const advice = status === 401 ? texts.authBody : status === 503 ? texts.busyBody : status > 499 ? texts.failedBody : "";
+  return { title: texts.errorTitle, advice };
+}
+
+const SLOW_MS = 300;
+const VERY_SLOW_MS = 5000;
+/** @type {number[]} */
+let awaited = [];
+
+/** Says so when the answer takes long. */
+export function awaitAnswer() {
+  answerCame();
+  awaited = [
+    setTimeout(() => (byId("summary").textContent = texts.searching), SLOW_MS),
+    setTimeout(() => announce((byId("summary").textContent = texts.slow)), VERY_SLOW_MS),
+  ];
+}
+
+/** There is nothing to await any more. */
+export const answerCame = () => awaited.forEach(clearTimeout);

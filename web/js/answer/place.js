@@ -1,6 +1,7 @@
 /** One thumbnail of the grid: its place, the picture in it, and the small marks on it. */
 import { el } from "../shared/dom.js";
 import { nameOf, safeUrl } from "../shared/format.js";
+import { askedAgain } from "../shared/pictures.js";
 import { ratioOf } from "./layout.js";
 import { queryAddress, readQuery } from "../asking/query.js";
 import { texts } from "../texts.js";
@@ -19,7 +20,7 @@ export function makePlace(image) {
   if (src) {
     const picture = el("img", { alt: name, loading: "lazy", decoding: "async", width: image.width || 1, height: image.height || 1 });
     picture.addEventListener("load", () => place.classList.add("loaded"), { once: true });
-    picture.addEventListener("error", () => place.classList.add("broken"), { once: true });
+    askedAgain(picture, () => place.classList.add("broken"));
     picture.src = src;
     link.append(picture);
   } else place.classList.add("broken");

@@ -2,7 +2,7 @@
 import { announce } from "../shared/announce.js";
 import { byId } from "../shared/dom.js";
 import { Grid } from "./grid.js";
-import { hideNotice, noticeShown, showEmpty, showError, showNothing, showWaiting } from "./notices.js";
+import { answerCame, awaitAnswer, hideNotice, noticeShown, showEmpty, showError, showNothing, showWaiting } from "./notices.js";
 import { hasFilters, isLibrary } from "../asking/query.js";
 import { texts } from "../texts.js";
 
@@ -13,12 +13,16 @@ import { texts } from "../texts.js";
  */
 
 const RETRY_MS = 4000;
+/** Twice as long each time, up to so many times. */
+const MOST_DOUBLED = 4;
 const REFRESHED_MS = 1500;
 /** The most images the API gives at once. */
 const MOST_AT_ONCE = 200;
 
 export class Results {
   #retryTimer = 0;
+  #failures = 0;
+  #moreFailed = false;
   #againTimer = 0;
   /** The button that asked for what is beyond the cut-off is gone by then: the focus goes there. */
   #goBeyond = false;
@@ -52,6 +56,7 @@ export class Results {
   loading() {
     clearTimeout(this.#retryTimer);
     this.#showMore(false);
+    awaitAnswer();
     if (this.grid.items.length || noticeShown()) return this.grid.stale();
     this.grid.skeleton();
     byId("summary").textContent = texts.searching;
@@ -59,6 +64,7 @@ export class Results {
 
   /** @param {Answer} answer */
   found(answer) {
+    this.#failures = 0;
     this.draw(answer.items);
     if (this.#goBeyond) this.grid.focusBeyond();
     this.#goBeyond = false;
@@ -77,16 +83,28 @@ export class Results {
   /** @param {import("../api.js").ApiError} error */
   failed(error) {
     const { search, status } = this.page;
+    answerCame();
     this.#goBeyond = false;
     this.grid.partial = false;
     this.grid.show([]);
     byId("summary").textContent = "";
     this.#drawControls();
-    if (showError(error, () => search.run(search.query))) announce(error.message);
-    if (error.passing) this.#retryTimer = setTimeout(() => status.refresh(), RETRY_MS);
+    error.retryAt = Math.max(error.retryAt, Date.now() + RETRY_MS * 2 ** Math.min(this.#failures, MOST_DOUBLED));
+    this.#failures += 1;
+    const said = showError(error, () => search.run(search.query));
+    if (said) announce(said);
+    if (error.passing) this.#retryTimer = setTimeout(() => status.refresh(), error.retryAt - Date.now());
+  }
+
+  /** The connection is back: what did not come is asked for again. */
+  online() {
+    if (this.page.search.error) this.page.search.run(this.page.search.query);
+    if (this.#moreFailed) this.#loadMore();
+    this.grid.askAgain();
   }
 
   moreFailed() {
+    this.#moreFailed = true;
     this.grid.finish();
     this.moreButton.textContent = texts.moreFailed;
   }
@@ -95,6 +113,7 @@ export class Results {
 
   /** @param {Image[]} items */
   draw(items) {
+    answerCame();
     this.grid.partial = Boolean(this.#about.cursor);
     this.grid.show(items);
     this.page.filters.learn(items);
@@ -167,6 +186,7 @@ export class Results {
 
   /** @param {boolean} on */
   #showMore(on) {
+    this.#moreFailed = false;
     this.more.hidden = !on;
     this.moreButton.textContent = texts.more;
     this.tail.hidden = on || !this.grid.items.length || !this.#about.rest;
@@ -175,6 +195,7 @@ export class Results {
   }
 
   #loadMore() {
+    this.#moreFailed = false;
     this.moreButton.textContent = texts.moreLoading;
     this.watch.unobserve(this.more); // until the page has come; after a failure only by hand
     return this.page.search.more();

@@ -30,7 +30,7 @@ export class Arrivals {
   /** @param {Stats} now @param {Stats|null} before */
   counted(now, before) {
     const { results, search, status } = this.page;
-    if (search.error?.passing) return void search.run(search.query);
+    if (search.error?.passing) return void (Date.now() < search.error.retryAt || search.run(search.query));
     const library = isLibrary(search.query);
     const idle = !results.grid.busy;
     const shown = results.grid.items.length;

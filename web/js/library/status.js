@@ -1,4 +1,5 @@
-/** The status line: how many images, how many in the queue, how many rejected, how many given up. */
+/** The status line: how many images, how many in the queue, rejected, given up; and what is wrong with the API or the way to it. */
+import { announce } from "../shared/announce.js";
 import { button, el } from "../shared/dom.js";
 import { texts } from "../texts.js";
 
@@ -13,18 +14,24 @@ export class Status {
   #timer = 0;
   #asking = false;
   #drawn = "";
+  #failures = 0;
 
   /**
    * @param {import("../api.js").Api} api
    * @param {HTMLElement} line
-   * @param {{pending: () => boolean, changed: (now: Stats, before: Stats|null) => void, rejected: () => void, dead: () => void}} listener
+   * @param {{pending: () => boolean, changed: (now: Stats, before: Stats|null) => void, rejected: () => Promise<void>, dead: () => Promise<void>}} listener
    */
   constructor(api, line, listener) {
     this.api = api;
     this.line = line;
     this.listener = listener;
     document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(this.#timer) : this.refresh()));
-    addEventListener("online", () => this.refresh());
+    addEventListener("online", () => {
+      announce(texts.statusBack);
+      this.refresh();
+    });
+    addEventListener("offline", () => announce(this.#lost()));
+    api.onWait = (at) => (at ? announce(this.#lost(`${texts.laterTitle}. ${texts.later(new Date(at))}`)) : this.refresh());
   }
 
   get waiting() {
@@ -36,20 +43,35 @@ export class Status {
     clearTimeout(this.#timer);
     if (this.#asking) return;
     this.#asking = true;
-    let lost = false;
+    let next = LATER_MS;
     try {
       const before = this.stats;
       this.stats = await this.api.stats();
+      this.#failures = 0;
       this.#draw();
       this.listener.changed(this.stats, before);
-    } catch {
-      lost = true;
-      this.#drawn = "";
-      this.line.replaceChildren(el("span", { class: "lost", text: texts.statusLost }));
+      if (this.waiting || this.listener.pending()) next = SOON_MS;
+    } catch (error) {
+      const { retryAt = 0, status = 0 } = /** @type {import("../api.js").ApiError} */ (error);
+      if (status !== 429) this.#lost(status > 499 ? texts.statusFailing : texts.statusLost);
+      next = Math.max(retryAt - Date.now(), Math.min(LATER_MS, SOON_MS * 2 ** this.#failures));
+      this.#failures += 1;
     }
     this.#asking = false;
-    if (document.hidden) return;
-    this.#timer = setTimeout(() => this.refresh(), lost || this.waiting || this.listener.pending() ? SOON_MS : LATER_MS);
+    if (!document.hidden) this.#timer = setTimeout(() => this.refresh(), next);
+  }
+
+  /** Says what is wrong, until an answer has come. @param {string} [text] */
+  #lost(text = "") {
+    const said = navigator.onLine ? text : texts.statusOffline;
+    this.#drawn = "";
+    this.line.replaceChildren(el("span", { class: "lost", text: said }));
+    return said;
+  }
+
+  /** A list of its own, which may not come. @param {() => Promise<void>} show */
+  #open(show) {
+    show().catch(() => announce(this.#lost(texts.statusLost)));
   }
 
   #draw() {
@@ -59,8 +81,8 @@ export class Status {
     this.#drawn = drawn;
     const active = /** @type {HTMLElement|null} */ (document.activeElement);
     const focused = active && this.line.contains(active) ? active.dataset.testid : "";
-    const rejected = images.rejected > 0 && button({ text: texts.statusRejected(images.rejected), class: "text-button", data: { testid: "status-rejected" }, click: this.listener.rejected });
-    const given = dead && dead.waiting > 0 && button({ text: texts.statusDead(dead.waiting), class: "text-button", data: { testid: "status-dead" }, click: this.listener.dead });
+    const rejected = images.rejected > 0 && button({ text: texts.statusRejected(images.rejected), class: "text-button", data: { testid: "status-rejected" }, click: () => this.#open(this.listener.rejected) });
+    const given = dead && dead.waiting > 0 && button({ text: texts.statusDead(dead.waiting), class: "text-button", data: { testid: "status-dead" }, click: () => this.#open(this.listener.dead) });
     this.line.replaceChildren(
       ...[
         images.ready > 0 && el("span", { class: "count", data: { testid: "status-images" }, text: texts.total(images.ready) }),
