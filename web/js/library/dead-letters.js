@@ -1,7 +1,7 @@
 /** The list of what could not be processed, with the reason: to be tried again, or discarded with one. */
 import { announce } from "../shared/announce.js";
 import { button, el } from "../shared/dom.js";
-import { formatDate } from "../shared/format.js";
+import { formatDate } from "../shared/told.js";
 import { texts } from "../texts.js";
 
 /** @typedef {import("../api.js").Letter} Letter */

@@ -1,7 +1,8 @@
 /** The list of files that could not be read as images, with the reason and a way to delete each. */
 import { announce } from "../shared/announce.js";
 import { button, el } from "../shared/dom.js";
-import { formatBytes, formatDate, nameOf } from "../shared/format.js";
+import { formatBytes, nameOf } from "../shared/format.js";
+import { formatDate } from "../shared/told.js";
 import { texts } from "../texts.js";
 
 /** @typedef {import("../api.js").Image} Image */

@@ -7,6 +7,7 @@ import { texts } from "../texts.js";
 
 const SOON_MS = 2000;
 const LATER_MS = 15_000;
+const TOLD_MS = 6000;
 
 export class Status {
   /** @type {Stats|null} */
@@ -15,6 +16,8 @@ export class Status {
   #asking = false;
   #drawn = "";
   #failures = 0;
+  /** Until when something is told. */
+  #told = 0;
 
   /**
    * @param {import("../api.js").Api} api
@@ -69,15 +72,21 @@ export class Status {
     return said;
   }
 
+  /** Says something for a while. @param {string} text */
+  tell(text) {
+    this.#told = Date.now() + TOLD_MS;
+    announce(this.#lost(text));
+  }
+
   /** A list of its own, which may not come. @param {() => Promise<void>} show */
   #open(show) {
-    show().catch(() => announce(this.#lost(texts.statusLost)));
+    show().catch(() => this.tell(texts.statusLost));
   }
 
   #draw() {
     const { images, dead_letters: dead } = /** @type {Stats} */ (this.stats);
     const drawn = JSON.stringify([images, this.waiting, dead]);
-    if (drawn === this.#drawn) return;
+    if (drawn === this.#drawn || Date.now() < this.#told) return;
     this.#drawn = drawn;
     const active = /** @type {HTMLElement|null} */ (document.activeElement);
     const focused = active && this.line.contains(active) ? active.dataset.testid : "";

@@ -1,8 +1,9 @@
 /** The facts of an image beside it, and what it was found by. */
 import { barsOf, foundBy, sureness } from "../answer/why.js";
 import { el } from "../shared/dom.js";
-import { formatBytes, formatDate, formatExposure, formatLocation, formatTaken, mapUrl, nameOf } from "../shared/format.js";
+import { formatBytes, nameOf } from "../shared/format.js";
 import { marked } from "../shared/marks.js";
+import { formatDate, formatExposure, formatLocation, formatTaken, mapUrl } from "../shared/told.js";
 import { texts } from "../texts.js";
 
 /** @typedef {import("../api.js").Image} Image */

@@ -1,6 +1,6 @@
 /** What the page does for the larger view: its address, the way back, and what is asked from there. */
-import { announce } from "../shared/announce.js";
-import { byId } from "../shared/dom.js";
+import { ApiError } from "../api.js";
+import { byId, loadStyle } from "../shared/dom.js";
 import { isLibrary, likeOf, picturesOf, queryAddress, readQuery } from "../asking/query.js";
 import { texts } from "../texts.js";
 
@@ -14,6 +14,8 @@ export class Viewing {
   #from = null;
   /** @type {import("./viewer.js").Viewer|null} */
   #viewer = null;
+  /** @type {Promise<import("./viewer.js").Viewer>|null} */
+  #loading = null;
   /** What is to be shown once the viewer is here. @type {Image|null} */
   #wanted = null;
 
@@ -27,9 +29,14 @@ export class Viewing {
     this.#load().catch(() => {}); // asked once more when it is needed
   }
 
-  async #load() {
-    const { Viewer } = await import("./viewer.js");
-    return (this.#viewer ??= new Viewer(byId("viewer"), this.#host()));
+  #load() {
+    this.#loading ??= Promise.all([import("./viewer.js"), loadStyle("css/viewer.css")]).then(
+      ([{ Viewer }]) => (this.#viewer = new Viewer(byId("viewer"), this.#host())),
+      (error) => {
+        this.#loading = null;
+        throw error;
+      });
+    return this.#loading;
   }
 
   /** @returns {import("./viewer.js").Host} */
@@ -60,7 +67,7 @@ export class Viewing {
       if (this.#wanted === image) viewer.show(image);
     } catch (error) {
       console.error(error);
-      announce(texts.offlineTitle);
+      this.page.status.tell(texts.offlineTitle);
     }
   }
 
@@ -75,9 +82,10 @@ export class Viewing {
     try {
       const image = known ?? (await this.page.api.image(id));
       if (readQuery(location.search).image === id) this.open(image);
-    } catch {
-      announce(texts.notFound);
-      if (readQuery(location.search).image === id) history.replaceState(null, "", queryAddress(this.page.search.query));
+    } catch (error) {
+      const gone = error instanceof ApiError && error.status === 404;
+      this.page.status.tell(gone ? texts.notFound : error instanceof Error ? error.message : String(error));
+      if (gone && readQuery(location.search).image === id) history.replaceState(null, "", queryAddress(this.page.search.query));
     }
   }
 
