@@ -16,6 +16,10 @@ from chalicelib.errors import ConfigurationError
 NAME = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]")
 """What begins the names of stacks, buckets and functions; buckets allow the least."""
 
+ORIGIN = re.compile(r"https://[a-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?")
+"""As browsers write it in `Origin` (https://www.rfc-editor.org/rfc/rfc6454#section-6.2); without
+encryption only a developer's own machine."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -99,8 +103,15 @@ class Config:
     """Its certificate in us-east-1, needed with `domain_name`."""
     web_acl_arn: str = ""
     """A WAF web ACL for CloudFront, in us-east-1; empty: none, since one costs from 6 dollars."""
+    origins: tuple[str, ...] = ()
+    """Other pages that may call the API and upload, such as ["https://intranet.example.org"]."""
     requests_per_second: int = 50
     burst: int = 100
+    quota_files: int = 20_000
+    """What one person may upload in a day, by the API; 0: no limit. Who writes into the bucket
+    directly is not counted."""
+    quota_gb: int = 100
+    """The same in 10⁹ bytes; 0: no limit."""
     log_days: int = 30
     traces: bool = True
     budget: int = 0
@@ -159,12 +170,23 @@ class Config:
         for key in ("private_collections", "second_factor"):
             if getattr(self, key) and self.auth != "cognito":
                 raise ConfigurationError(f'{key} needs auth = "cognito".')
+        for origin in self.origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ConfigurationError(
+                    f"origins: {origin!r} is none; a page's origin is its scheme and name alone,"
+                    ' such as "https://photos.example.org".'
+                )
 
     @property
     def visibility_timeout(self) -> int:
         """Seconds: six times the function's time and the batch window on top
         (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
         return 6 * self.embedder_timeout + self.batch_window
+
+    @property
+    def has_quota(self) -> bool:
+        """Whether uploads are counted."""
+        return bool(self.quota_files or self.quota_gb)
 
     @property
     def data_stack(self) -> str:
@@ -200,6 +222,8 @@ BOUNDS = {
     "reconcile_hours": (0, 24 * 31),
     "requests_per_second": (1, 10_000),
     "burst": (1, 5_000),
+    "quota_files": (0, 10_000_000),
+    "quota_gb": (0, 1_000_000),
     "budget": (0, 1_000_000),
 }
 """The least and the most of each number; where AWS has a limit it is AWS's

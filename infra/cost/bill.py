@@ -116,6 +116,9 @@ class Month:
         )
         yield self._line(part, "Lambda", seconds, f"lambda.{PLAIN}")
         yield self._line(part, "calls of it", others, "lambda.request")
+        if self.config.has_quota:
+            # A write of up to 1 kB is one unit; a place is asked for when a file's turn comes.
+            yield self._line(part, "uploads counted", self.use.new_images, "dynamodb.write")
 
     def _pictures(self) -> Iterator[Line]:
         use, figures, part = self.use, self.measured, "pictures shown"

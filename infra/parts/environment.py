@@ -39,6 +39,12 @@ def embedding(config: Config) -> dict[str, str]:
     return {"IMAGES_OCR": "true" if config.ocr else "false"}
 
 
+def callers(config: Config, data: DataStack, cookie_key_id: str) -> dict[str, str]:
+    """Who may call, and from which other pages."""
+    origins = {"IMAGES_ORIGINS": ",".join(config.origins)} if config.origins else {}
+    return {**people(config, data, cookie_key_id), **origins}
+
+
 def people(config: Config, data: DataStack, cookie_key_id: str) -> dict[str, str]:
     """Who may call, and by which key's cookies CloudFront shows thumbnails. The clients of the
     user pool come as a stage variable, as does the page's address; the API alone signs cookies,

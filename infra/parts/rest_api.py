@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ class RestApi(Construct):
         let_write(self, "Writes", role, [self.log])
         self._define_function(config, role, environment, network)
         self._define_stage(config)
-        self._define_methods(search, user_pool_arn)
+        self._define_methods(config, search, user_pool_arn)
         # Chalice's permission names the whole API; this one the paths that search answers.
         search.add_permission(
             "FromApi",
@@ -160,7 +160,9 @@ class RestApi(Construct):
         }.items():
             self.plain.add_property_override(name, value)
 
-    def _define_methods(self, search: lambda_.IFunction, user_pool_arn: str) -> None:
+    def _define_methods(
+        self, config: Config, search: lambda_.IFunction, user_pool_arn: str
+    ) -> None:
         for path, method in self.methods():
             where = f"DefinitionBody.paths.{path}.{method}"
             if path == SEARCH_PATHS or path.startswith(SEARCH_PATHS + "/"):
@@ -173,7 +175,7 @@ class RestApi(Construct):
             "DefinitionBody.securityDefinitions", _guards(user_pool_arn)
         )
         self.plain.add_property_override(
-            "DefinitionBody.x-amazon-apigateway-gateway-responses", _answers()
+            "DefinitionBody.x-amazon-apigateway-gateway-responses", _answers(config.origins)
         )
 
     def methods(self) -> Iterator[tuple[str, str]]:
@@ -198,8 +200,9 @@ def _invocation(function: lambda_.IFunction) -> str:
 
 
 def _guard(path: str, method: str, *, people: bool) -> dict[str, list[str]] | None:
-    # Browsers ask what a page of another origin may do, and send no token with that.
-    if (path, method) in OPEN or method == "options" or (people and (path, method) in BY_COOKIE):
+    """None where anyone may ask; browsers send the question whether another page may call without
+    saying who asks (https://fetch.spec.whatwg.org/#cors-preflight-fetch)."""
+    if method == "options" or (path, method) in OPEN or (people and (path, method) in BY_COOKIE):
         return None
     return {"people": list(SCOPES)} if people else {"identities": []}
 
@@ -219,9 +222,12 @@ def _guards(user_pool_arn: str) -> dict[str, Any]:
     }
 
 
-def _answers() -> dict[str, Any]:
+def _answers(origins: Sequence[str]) -> dict[str, Any]:
     """What API Gateway answers by itself, in the shape of our own errors
-    (https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html)."""
+    (https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html).
+
+    Its headers are constants, so that it can name one other page only: with several, each of them
+    reads the code's answers, and of these no more than that the request failed."""
     said = {
         "UNAUTHORIZED": (401, "unauthorized", "Sign in first."),
         "ACCESS_DENIED": (403, "forbidden", "You may not do this."),
@@ -239,6 +245,15 @@ def _answers() -> dict[str, Any]:
             '"request_id": "$context.requestId"}}'
         )
         answers[kind] = {"responseTemplates": {"application/json": body}}
+        headers = {}
         if status:
             answers[kind]["statusCode"] = status
+        if status == 429:
+            headers["Retry-After"] = "'1'"
+        if len(origins) == 1:
+            headers["Access-Control-Allow-Origin"] = f"'{origins[0]}'"
+        if headers:
+            answers[kind]["responseParameters"] = {
+                f"gatewayresponse.header.{name}": value for name, value in headers.items()
+            }
     return answers

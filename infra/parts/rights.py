@@ -27,9 +27,17 @@ class Rights(Construct):
     """One policy a role."""
 
     def __init__(
-        self, scope: Construct, id: str, *, config: Config, data: DataStack, cookie_key: str
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        config: Config,
+        data: DataStack,
+        cookie_key: str,
+        quota_arn: str,
     ) -> None:
-        """`cookie_key`: the name of the parameter that holds the key of cookies, "" for none."""
+        """`cookie_key`: the name of the parameter that holds the key of cookies; `quota_arn`: of
+        the table that counts uploads; "" for none."""
         super().__init__(scope, id)
         self._config = config
         self._data = data
@@ -43,6 +51,7 @@ class Rights(Construct):
                 *self._queues_of_api(),
                 *self._key("kms:Decrypt", "kms:GenerateDataKey"),
                 *(self._cookie_key(cookie_key) if cookie_key else []),
+                *_counters(quota_arn),
             ],
             # A search by a part of a picture reads that picture.
             "search": [
@@ -159,6 +168,12 @@ class Rights(Construct):
                 )
             )
         return given
+
+
+def _counters(table_arn: str) -> list[iam.PolicyStatement]:
+    if not table_arn:
+        return []
+    return [_allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], table_arn)]
 
 
 def _allow(actions: Sequence[str], *resources: str) -> iam.PolicyStatement:

@@ -18,6 +18,7 @@ from infra.parts.cookie_key import CookieKey
 from infra.parts.functions import Functions
 from infra.parts.measured import Watched
 from infra.parts.monitoring import Monitoring
+from infra.parts.quota import Quota
 from infra.parts.rest_api import STAGE, RestApi
 from infra.parts.rights import Rights
 from infra.parts.schedule import ScheduledReconcile
@@ -46,12 +47,20 @@ class ServiceStack(Stack):
         self._config = config
         self._data = data
         key = cookie_key_name(config.name) if data.sign_in else ""
-        self.rights = Rights(self, "Rights", config=config, data=data, cookie_key=key)
+        self.quota = Quota(self, "Quota", config=config) if config.has_quota else None
+        self.rights = Rights(
+            self,
+            "Rights",
+            config=config,
+            data=data,
+            cookie_key=key,
+            quota_arn=self.quota.table.table_arn if self.quota else "",
+        )
         shared = environment.shared(config, data)
         queues = environment.queues(data)
         embedding = environment.embedding(config)
         self.cookies = CookieKey(self, "Cookies", pem=context["cookie_public_key"]) if key else None
-        people = environment.people(config, data, self.cookies.id if self.cookies else "")
+        callers = environment.callers(config, data, self.cookies.id if self.cookies else "")
         self.functions = Functions(
             self,
             "Functions",
@@ -61,7 +70,7 @@ class ServiceStack(Stack):
             tag=context["embedder_tag"],
             environments={
                 "embedder": {**shared, **queues, **embedding},
-                "search": {**shared, **people},
+                "search": {**shared, **callers},
             },
         )
         self.api = RestApi(
@@ -74,8 +83,9 @@ class ServiceStack(Stack):
             environment={
                 **shared,
                 **queues,
-                **people,
+                **callers,
                 "IMAGES_MODEL": context["model"],
+                **(self.quota.environment() if self.quota else {}),
                 **({"IMAGES_COOKIE_KEY_PARAMETER": key} if key else {}),
             },
             search=self.functions.serves,
@@ -86,12 +96,14 @@ class ServiceStack(Stack):
         CfnOutput(self, "FunctionTag", value=context["embedder_tag"])
         CfnOutput(self, "Model", value=context["model"])
         self._add_bulk_work(repository, context, shared | embedding)
-        if config.bucket or self.cookies:
+        if config.bucket or self.cookies or config.origins:
             self.settings = BucketSettings(self, "Settings", config=config)
         if config.bucket:
             self.settings.notify(config.bucket, data.queues.ingest.queue_arn)
         if data.sign_in and self.cookies:
             self._add_page(data.sign_in, self.cookies)
+        elif config.origins:
+            self.settings.allow_origins(data.buckets.photos_name, config.origins)
         self._watch()
 
     def _add_bulk_work(
@@ -132,7 +144,7 @@ class ServiceStack(Stack):
             sign_in_origin=sign_in.origin,
             cookie_key=cookies,
         )
-        self.settings.allow_origins(photos, [self.site.url])
+        self.settings.allow_origins(photos, [self.site.url, *self._config.origins])
         client = sign_in.page_client(self, "PageClient", [self.site.url])
         self.api.say(
             {

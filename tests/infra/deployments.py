@@ -16,17 +16,20 @@ INVENTORIES = "inventories"
 
 CHOICES = {
     "the defaults": Config(),
-    "AWS identities": Config(auth="iam"),
+    "AWS identities": Config(auth="iam", origins=("https://intranet.example.org",)),
     "an existing bucket": Config(
         bucket="old-photos", bucket_key_arn=KEY, inventory_bucket=INVENTORIES
     ),
     "an existing bucket by EventBridge": Config(bucket="old-photos", events="eventbridge"),
     "an existing domain": Config(
+        origins=("https://a.example.org", "http://localhost:5173"),
         opensearch_url="https://search-x.eu-west-1.es.amazonaws.com",
         opensearch_arn="arn:aws:es:eu-west-1:123456789012:domain/x",
     ),
     "a VPC and ARM": Config(vpc=True, opensearch_nodes=2, architecture="arm64"),
-    "kept warm, without GPU": Config(search_provisioned=2, versioned=True, gpu=False),
+    "kept warm, without GPU": Config(
+        search_provisioned=2, versioned=True, gpu=False, quota_files=0, quota_gb=0
+    ),
 }
 
 ALL = tuple(CHOICES)
@@ -76,6 +79,12 @@ class Deployment:
     @property
     def queues(self) -> list[Resource]:
         return self.stacks.of_type("AWS::SQS::Queue")
+
+    @property
+    def counters(self) -> Resource | None:
+        """The table that counts uploads."""
+        tables = self.stacks.of_type("AWS::DynamoDB::Table")
+        return tables[0] if tables else None
 
     @property
     def domain_arn(self) -> str:

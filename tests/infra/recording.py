@@ -74,6 +74,8 @@ OF_QUEUE = {
     "GetQueueAttributes": "GetQueueAttributes",
 }
 
+OF_TABLE = {"GetItem", "UpdateItem"}
+
 HTTP = {m: f"es:ESHttp{m.title()}" for m in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")}
 
 
@@ -99,6 +101,9 @@ def needs(call: Call, *, account: str, region: str, domain: str, photos: str) ->
             owner, name = urlsplit(given["QueueUrl"]).path.strip("/").split("/")
             queue = f"arn:aws:sqs:{region}:{owner}:{name}"
             return [Need(f"sqs:{OF_QUEUE[call.operation]}", queue)]
+        case "dynamodb" if call.operation in OF_TABLE:
+            table = f"arn:aws:dynamodb:{region}:{account}:table/{given['TableName']}"
+            return [Need(f"dynamodb:{call.operation}", table)]
         case "ssm" if call.operation == "GetParameter":
             name = given["Name"].strip("/")
             return [Need("ssm:GetParameter", f"arn:aws:ssm:{region}:{account}:parameter/{name}")]

@@ -18,6 +18,7 @@ REGION = "eu-west-1"
 NAMES = {
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::CodeBuild::Project": "Name",
+    "AWS::DynamoDB::Table": "TableName",
     "AWS::ECR::Repository": "RepositoryName",
     "AWS::Cognito::UserPoolResourceServer": "Identifier",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
@@ -42,6 +43,7 @@ ARNS = {
     "AWS::CloudWatch::Alarm": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
     "AWS::CodeBuild::Project": "arn:aws:codebuild:{region}:{account}:project/{name}",
     "AWS::Cognito::UserPool": "arn:aws:cognito-idp:{region}:{account}:userpool/{name}",
+    "AWS::DynamoDB::Table": "arn:aws:dynamodb:{region}:{account}:table/{name}",
     "AWS::ECR::Repository": "arn:aws:ecr:{region}:{account}:repository/{name}",
     "AWS::ECS::Cluster": "arn:aws:ecs:{region}:{account}:cluster/{name}",
     "AWS::Events::Rule": "arn:aws:events:{region}:{account}:rule/{name}",

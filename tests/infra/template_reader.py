@@ -71,6 +71,7 @@ class Built:
         self.endpoint = endpoint
         self.s3, self.sqs = client("s3", endpoint), client("sqs", endpoint)
         self._build_queues()
+        self._build_tables()
         for bucket in stacks.of_type("AWS::S3::Bucket"):
             self.make_bucket(bucket.name)
             self._notify(bucket)
@@ -91,6 +92,15 @@ class Built:
             if redrive := queue.properties.get("RedrivePolicy"):
                 attributes["RedrivePolicy"] = json.dumps(redrive)
             self.sqs.create_queue(QueueName=queue.name, Attributes=attributes)
+
+    def _build_tables(self) -> None:
+        database = client("dynamodb", self.endpoint)
+        for table in self.stacks.of_type("AWS::DynamoDB::Table"):
+            given = {
+                name: table.properties[name]
+                for name in ("KeySchema", "AttributeDefinitions", "BillingMode")
+            }
+            database.create_table(TableName=table.name, **given)
 
     def _notify(self, bucket: Resource) -> None:
         given = bucket.properties.get("NotificationConfiguration", {})

@@ -79,6 +79,13 @@ def test_a_hundred_thousand_searches() -> None:
     assert line(month(), "API", "API Gateway").dollars == pytest.approx(401_000 * 3.5e-6)
 
 
+def test_uploads_are_counted_where_there_is_a_quota() -> None:
+    # 1,000 new images, each a write of 0.625 dollars a million.
+    assert line(month(), "API", "uploads counted").dollars == pytest.approx(0.000625)
+    without = month(config=Config(quota_files=0, quota_gb=0))
+    assert "uploads counted" not in {x.what for x in without.lines()}
+
+
 def test_pictures_that_are_sent() -> None:
     found = month()
     # 2,000,000 thumbnails of 28,225 bytes and 10,000 visits of 120,000.

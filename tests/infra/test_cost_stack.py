@@ -23,6 +23,7 @@ COSTS = {
     "AWS::Lambda::Function": "lambda.x86_64",
     "AWS::Serverless::Function": "lambda.request",
     "AWS::Serverless::Api": "api_gateway.rest.request",
+    "AWS::DynamoDB::Table": "dynamodb.write",
     "AWS::S3::Bucket": "s3.storage",
     "AWS::SQS::Queue": "sqs.request",
     "AWS::CloudFront::Distribution": "cloudfront.out",

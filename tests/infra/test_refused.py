@@ -43,6 +43,10 @@ TO_NOBODY = [
     ("ssm:PutParameter", "{parameter}/image-intellisense/cookie-key"),
     ("ssm:GetParameter", "{parameter}/image-intellisense/another"),
     ("ssm:GetParameters", "{parameter}/image-intellisense/cookie-key"),
+    ("dynamodb:DeleteItem", "{counters}"),
+    ("dynamodb:Scan", "{counters}"),
+    ("dynamodb:UpdateItem", "{counters}-2"),
+    ("dynamodb:UpdateItem", "arn:aws:dynamodb:eu-west-1:123456789012:table/any"),
     ("iam:PassRole", "arn:aws:iam::123456789012:role/any"),
     ("sts:AssumeRole", "arn:aws:iam::123456789012:role/any"),
     ("lambda:InvokeFunction", "arn:aws:lambda:eu-west-1:123456789012:function:any"),
@@ -73,6 +77,7 @@ TO_ONE = {
         ("es:ESHttpPost", "{domain}/images-x/_update/1"),
         ("es:ESHttpDelete", "{domain}/images-x"),
         ("ssm:GetParameter", "{parameter}/image-intellisense/cookie-key"),
+        ("dynamodb:UpdateItem", "{counters}"),
     ],
     EMBEDDER: [
         ("s3:PutObject", "{photos}/a.jpg"),
@@ -84,6 +89,7 @@ TO_ONE = {
         ("es:ESHttpPost", "{domain}/images-x/_count"),
         ("es:ESHttpDelete", "{domain}/images-x"),
         ("ssm:GetParameter", "{parameter}/image-intellisense/cookie-key"),
+        ("dynamodb:UpdateItem", "{counters}"),
     ],
     BATCH: [
         ("s3:PutObject", "{photos}/a.jpg"),
@@ -92,6 +98,7 @@ TO_ONE = {
         ("sqs:ReceiveMessage", "{ingest}"),
         ("sqs:ReceiveMessage", "{letters}"),
         ("ssm:GetParameter", "{parameter}/image-intellisense/cookie-key"),
+        ("dynamodb:UpdateItem", "{counters}"),
     ],
 }
 
@@ -109,6 +116,9 @@ def named(d: Deployment, resource: str) -> str:
         ingest=d.ingest.arn,
         letters=d.dead_letters.arn,
         domain=d.domain_arn,
+        counters=d.counters.arn
+        if d.counters
+        else "arn:aws:dynamodb:eu-west-1:123456789012:table/c",
         parameter="arn:aws:ssm:eu-west-1:123456789012:parameter",
     )
 

@@ -52,9 +52,12 @@ class Lived:
             f"arn:aws:s3:::{self.d.photos}": f"arn:aws:s3:::{other.photos}",
             self.d.domain_arn: other.domain_arn,
         }
-        moved = {
-            n for n in self.needs[function] if _has_page(other) or not n.action.startswith("ssm:")
-        }
+        left_out = set()
+        if not _has_page(other):
+            left_out.add("ssm")
+        if not other.counters:
+            left_out.add("dynamodb")
+        moved = {n for n in self.needs[function] if n.action.split(":")[0] not in left_out}
         for ours, theirs in names.items():
             moved = {Need(n.action, n.resource.replace(ours, theirs)) for n in moved}
         if not other.config.inventory_bucket:
