@@ -36,6 +36,12 @@ REASONS = {
 }
 
 
+LOOPBACK = tuple(f"http://localhost:{port}/" for port in (28471, 28472, 28473))
+"""Where `python -m client login` waits for its code, on the person's own machine: Cognito takes
+http for localhost alone, and compares ports too
+(https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-app-idp-settings.html)."""
+
+
 class SignIn(Construct):
     """`pool`, its hosted pages at `origin`, and `issuer` of its tokens.
 
@@ -93,9 +99,9 @@ class SignIn(Construct):
         self.issuer = f"https://cognito-idp.{Aws.REGION}.amazonaws.com/{self.pool.user_pool_id}"
 
     def page_client(self, scope: Construct, id: str, urls: Sequence[str]) -> cognito.UserPoolClient:
-        """The client of the page at `urls`, https addresses without a path: a public one, so it
-        has no secret, and codes are good only with the verifier of PKCE. In the stack of the page,
-        since it names it."""
+        """The client of the page at `urls`, https addresses without a path, and of the command
+        line: a public one, so it has no secret, and codes are good only with the verifier of PKCE.
+        In the stack of the page, since it names it."""
         pages = [f"{url}/" for url in urls]
         return cognito.UserPoolClient(
             scope,
@@ -105,7 +111,7 @@ class SignIn(Construct):
             o_auth=cognito.OAuthSettings(
                 flows=cognito.OAuthFlows(authorization_code_grant=True),
                 scopes=[cognito.OAuthScope.OPENID, *self._scopes],
-                callback_urls=pages,
+                callback_urls=[*pages, *LOOPBACK],
                 logout_urls=pages,
             ),
             supported_identity_providers=[cognito.UserPoolClientIdentityProvider.COGNITO],

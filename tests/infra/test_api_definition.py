@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import app
+from infra.parts.sign_in import LOOPBACK
 from tests.infra.deployments import ALL, PEOPLE, Deployment, deployment
 from tests.infra.played import API, SEARCH, kinds
 from tests.infra.stacks_read import ACCOUNT, REGION, Resource
@@ -162,5 +163,7 @@ def test_the_code_is_told_of_the_page_and_of_its_client_by_the_stage(choice: str
     assert p["UserPoolId"] == pool.name
     assert p["AllowedOAuthFlows"] == ["code"]
     assert set(p["AllowedOAuthScopes"]) >= {"images/read", "images/upload", "images/admin"}
-    assert p["CallbackURLs"] == p["LogoutURLs"] == [f"https://{site.attribute('DomainName')}/"]
+    page = f"https://{site.attribute('DomainName')}/"
+    assert p["CallbackURLs"] == [page, *LOOPBACK]
+    assert p["LogoutURLs"] == [page]
     assert p["GenerateSecret"] is False

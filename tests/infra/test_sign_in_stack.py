@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from edge_stacks import (
@@ -126,7 +127,9 @@ def test_the_client_asks_for_our_scopes_of_the_pools_own_server(template: Templa
 
 
 def test_codes_go_to_the_page_and_nowhere_else(template: Template) -> None:
-    assert client(template)["CallbackURLs"] == ["https://photos.example.org/"]
+    page, *others = client(template)["CallbackURLs"]
+    assert page == "https://photos.example.org/"
+    assert [urlsplit(url).hostname for url in others] == ["localhost"] * 3
     assert client(template)["LogoutURLs"] == ["https://photos.example.org/"]
 
 
