@@ -171,16 +171,17 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def origins_of(setting: str) -> frozenset[str]:
-    """The origins in `setting`, with commas between them. Raises `ConfigurationError` for what is
-    none: an origin has a scheme and a host, and nothing behind them (RFC 6454, 6.1)."""
+def origins_of(setting: str, name: str = "IMAGES_ORIGINS") -> frozenset[str]:
+    """The origins in `setting`, with commas between them; `name` is the setting's own. Raises
+    `ConfigurationError` for what is none: an origin has a scheme and a host, and nothing behind
+    them (RFC 6454, 6.1)."""
     origins = [one for part in setting.split(",") if (one := part.strip())]
     for origin in origins:
         if not _ORIGIN.fullmatch(origin) or not (
             origin.startswith("https://") or is_loopback(origin)
         ):
             raise ConfigurationError(
-                f"IMAGES_ORIGINS has {origin!r}; it takes origins of pages with commas between"
+                f"{name} has {origin!r}; it takes origins of pages with commas between"
                 " them, such as https://photos.example.org: small letters, no path, no *."
             )
     return frozenset(origins)

@@ -11,14 +11,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from chalicelib.config import origins_of
 from chalicelib.errors import ConfigurationError
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]")
 """What begins the names of stacks, buckets and functions; buckets allow the least."""
-
-ORIGIN = re.compile(r"https://[a-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?")
-"""As browsers write it in `Origin` (https://www.rfc-editor.org/rfc/rfc6454#section-6.2); without
-encryption only a developer's own machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,12 +167,7 @@ class Config:
         for key in ("private_collections", "second_factor"):
             if getattr(self, key) and self.auth != "cognito":
                 raise ConfigurationError(f'{key} needs auth = "cognito".')
-        for origin in self.origins:
-            if not ORIGIN.fullmatch(origin):
-                raise ConfigurationError(
-                    f"origins: {origin!r} is none; a page's origin is its scheme and name alone,"
-                    ' such as "https://photos.example.org".'
-                )
+        origins_of(",".join(self.origins), "origins")
 
     @property
     def visibility_timeout(self) -> int:
