@@ -18,7 +18,7 @@ from chalicelib.errors import IntellisenseError
 from local.samples import sample_photos
 from models.cache import cache_folder
 from models.starter import build_starter
-from tests import needs, opensearch_server
+from tests import needs, opensearch_server, versitygw_server
 from tests.hostile.corpora import corpora as odd_pictures
 from tests.integration.local_stack import LocalStack, running
 from tests.unit import tiny_clip
@@ -35,6 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if "opensearch_node" in fixtures or _chooses(item, "opensearch"):
             item.add_marker(pytest.mark.xdist_group("opensearch"))
+        elif "gateway" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("gateway"))
         elif "stack" in fixtures:
             item.add_marker(pytest.mark.xdist_group("stack"))
 
@@ -127,6 +129,20 @@ def opensearch_node() -> Iterator[opensearch_server.Server]:
         say(error.message)
     with opensearch_server.running(make) as node:
         yield node
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[versitygw_server.Gateway]:
+    """An S3 server that holds form uploads to their policies, shared: a test makes buckets of its
+    own."""
+    try:
+        with _alone(cache_folder()):
+            program = versitygw_server.make_ready()
+    except IntellisenseError as error:
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say(error.message)
+    with versitygw_server.running(program) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="session")

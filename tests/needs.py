@@ -12,7 +12,7 @@ from chalicelib.errors import IntellisenseError
 from local.samples import sample_photos
 from models.cache import cache_folder
 from models.starter import build_starter
-from tests import opensearch_server
+from tests import opensearch_server, versitygw_server
 from tests.e2e.axe import axe_script
 from tests.hostile.corpora import corpora
 
@@ -44,7 +44,7 @@ def _program(variable: str, *names: str) -> Path | None:
 
 
 def _made() -> list[str]:
-    """Make the model, the pictures and the search server; returns what did not come about."""
+    """Make the model, the pictures and the servers; returns what did not come about."""
     cache, missing = cache_folder(), []
     try:
         if not os.environ.get("INTELLISENSE_STARTER"):
@@ -67,6 +67,10 @@ def _made() -> list[str]:
         opensearch_server.make_ready()
     except IntellisenseError as error:
         missing.append(f"OpenSearch was not made ready: {error.message}")
+    try:
+        versitygw_server.make_ready()
+    except IntellisenseError as error:
+        missing.append(f"The S3 server that enforces policies was not built: {error.message}")
     return missing
 
 
