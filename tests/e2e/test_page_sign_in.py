@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,26 +71,39 @@ def test_a_wrong_password_is_told_and_tried_again_and_giving_up_is_told_too(
     assert pool.asked == ["authorization_code"]
 
 
-def test_a_reader_is_offered_neither_upload_nor_delete_and_is_told_why_a_drop_is_not_taken(
-    member: MemberPage, pool: OidcServer, guarded: LocalStack
+def test_a_reader_is_offered_neither_upload_nor_delete_and_may_drop_one_picture_to_search_by(
+    member: MemberPage, pool: OidcServer, guarded: LocalStack, samples: Path
 ) -> None:
     member.sign_in(READER)
     assert member.all("upload-button") == []
     member.js(
         """
         const dataTransfer = new DataTransfer();
-        dataTransfer.items.add(new File(["bytes"], "drop.png", {type: "image/png"}));
+        for (const name of ["drop.png", "other.png"])
+          dataTransfer.items.add(new File(["bytes"], name, {type: "image/png"}));
         window.drag = (kind) => document.body.dispatchEvent(
           new DragEvent(kind, {dataTransfer, bubbles: true, cancelable: true}));
         drag("dragenter");
         """
     )
     cover = member.driver.find_element(By.ID, "drop")
-    assert cover.text == "You may search here, but not upload"
+    assert cover.text == "Drop a picture to search by it"
     member.js("drag('drop')")
     said = "return document.getElementById('announce').textContent"
     member.until(lambda: member.js(said) == "You may search here, but not upload", "it is said")
     assert member.rows() == {}
+    member.js(
+        """
+        const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([bytes], "one.png", {type: "image/png"}));
+        document.body.dispatchEvent(
+          new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
+        """,
+        base64.b64encode((samples / "chelsea-the-cat.png").read_bytes()).decode(),
+    )
+    member.until(lambda: member.chips() == ["Like a picture of yours"], "it is searched by")
+    member.settled()
     member.click("item")
     member.one("viewer")
     assert member.all("delete") == []

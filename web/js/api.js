@@ -34,12 +34,12 @@
  * @typedef {"meaning"|Field} Why
  * @typedef {Record<"collection"|"year"|"camera"|"format", Record<string, number>>} Facets
  * @typedef {{seconds: number|null, f_number: number|null, iso: number|null, focal_mm: number|null}} Exposure
- * @typedef {{items: Image[], next_cursor: string|null, total?: number|null, matched?: boolean|null, rest?: number, facets?: Facets}} Page
+ * @typedef {{items: Image[], next_cursor: string|null, total?: number|null, matched?: boolean|null, rest?: number, facets?: Facets, vectors?: (string|null)[]}} Page
  * @typedef {{images: Record<string, number>, queue: {waiting: number, in_flight: number}, dead_letters?: {waiting: number}}} Stats
  * @typedef {{id: string, came_at: string, receives: number|null, keys: string[], more_keys: number, code: string, error: string}} Letter
  * @typedef {{id: string, key: string, name: string, url: string, post: {url: string, fields: Record<string, string>}}} Place
  */
-import { filtersOf, isLibrary, picturesOf } from "./asking/query.js";
+import { filtersOf, isLibrary, piecesOf, sent } from "./asking/query.js";
 import { Unreachable } from "./people/gate.js";
 import { texts } from "./texts.js";
 
@@ -49,8 +49,6 @@ const TIMEOUT_MS = 30_000;
 /** How often the page waits by itself where the API says "later", and how long at most. */
 const WAITS = 3;
 const LONGEST_WAIT_MS = 20_000;
-/** What a part counts that the answer shall keep away from. */
-const AWAY = -0.4;
 export const PAGE_SIZE = 60;
 
 export class ApiError extends Error {
@@ -101,7 +99,7 @@ export class Api {
     if (isLibrary(query)) return this.#ask("GET", "images", { signal, params: { ...filters, limit, cursor, copies: true } });
     const { order, closest } = query;
     const how = { collapse: query.copies ? "none" : "near", facets: !cursor, limit, cursor, ...(order && { order }), ...(closest && { closest: true }) };
-    const parts = partsOf(query);
+    const parts = piecesOf(query).map(partOf);
     const [only] = parts.length === 1 && !parts[0].weight ? parts : [];
     if (only?.text) return this.#ask("GET", "search", { signal, params: { q: only.text, ...filters, ...how } });
     return this.#ask("POST", "search", { signal, body: { ...(only ?? { parts }), filters, ...how } });
@@ -220,14 +218,11 @@ export class Api {
   }
 }
 
-/**
- * @typedef {{text?: string, id?: string, region?: import("./asking/query.js").Region, weight?: number}} Part
- * @param {Query} query @returns {Part[]}
- */
-function partsOf(query) {
-  const [q, not] = [query.q.trim(), query.not.trim()];
-  const pictures = picturesOf(query).map(({ id, without, region }) => ({ id, ...(region && { region }), ...(without && { weight: AWAY }) }));
-  return [...(q ? [{ text: q }] : []), ...pictures, ...(not ? [{ text: not, weight: AWAY }] : [])];
+/** A piece as the API takes it. @param {import("./asking/query.js").Piece} piece */
+function partOf({ text, id = "", region, weight }) {
+  const image = sent.get(id)?.image;
+  const what = text ? { text } : image ? { image } : id.startsWith("v1") ? { vector: id } : { id };
+  return { ...what, ...(region && { region }), ...(weight !== 1 && { weight }) };
 }
 
 /** @param {URL} url @param {RequestInit} init @param {AbortSignal} [signal] */

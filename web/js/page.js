@@ -1,5 +1,5 @@
 /** Puts the parts together: the address says what is shown, the parts tell the address what was asked. */
-import { Chips } from "./asking/chips.js";
+import { Composer } from "./asking/composer.js";
 import { Door } from "./uploads/door.js";
 import { openPicker, takeFiles } from "./uploads/drop.js";
 import { Arrivals } from "./library/arrivals.js";
@@ -29,9 +29,9 @@ export class Page {
     const { query, image } = readQuery(location.search);
     this.api = api;
     this.results = new Results(this);
-    this.search = new Search(api, query, this.results);
+    this.search = new Search(api, query, this.results, () => this.#known());
     this.box = new SearchBox((text, typing) => this.#asked(text, typing));
-    this.chips = new Chips((change) => this.ask(anew(this.search.query, change)), (id) => this.#imageOf(id));
+    this.composer = new Composer(this);
     this.filters = new Filters((filters) => this.ask({ ...this.search.query, ...filters }));
     this.narrow = new Narrow((filters) => this.filters.quietly(() => this.ask({ ...this.search.query, ...filters })));
     this.uploads = new Door(this);
@@ -43,7 +43,7 @@ export class Page {
       dead: async () => (await this.#list("dead")).open(),
     });
     this.viewing = new Viewing(this);
-    takeFiles(this.uploads, () => api.may("upload"));
+    takeFiles(this.uploads, () => api.may("upload"), (files, event) => this.composer.takes(files, event));
     this.#drawRights();
     this.#listen();
     this.#drawQuery(query);
@@ -110,6 +110,12 @@ export class Page {
     this.viewing.follow(image);
   }
 
+  /** The address says from now on what was sent. */
+  #known() {
+    history.replaceState(history.state, "", queryAddress(this.search.query, readQuery(location.search).image));
+    this.#drawQuery(this.search.query);
+  }
+
   #keepAnswer() {
     const { items, busy } = this.results.grid;
     this.kept.keep(this.search.query, items.length && !busy ? { items, about: this.search.about, scroll: scrollY } : null);
@@ -120,7 +126,7 @@ export class Page {
     const words = query.q.trim();
     this.box.set(query);
     this.filters.set(query);
-    this.chips.set(query);
+    this.composer.set(query);
     document.title = words ? `${words} · ${texts.title}` : texts.title;
   }
 
@@ -129,7 +135,7 @@ export class Page {
   }
 
   /** @param {string} id */
-  async #imageOf(id) {
+  async imageOf(id) {
     return this.results.grid.items.find((image) => image.id === id) ?? (await this.api.image(id).catch(() => undefined));
   }
 

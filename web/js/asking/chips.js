@@ -1,86 +1,153 @@
 /**
- * What a search is made of where it is more than words: each picture, or part of one, the words
- * beside them, and what to keep away from. Each can be turned round, or taken out.
+ * What a search is made of where it is more than words: each picture, or part of one, the words, and
+ * what to keep away from. Each can be turned round, taken out, and be made to count more or less.
  */
-import { button, byId, el } from "../shared/dom.js";
+import { button, byId, el, icon } from "../shared/dom.js";
 import { nameOf, safeUrl } from "../shared/format.js";
-import { likeOf, picturesOf } from "./query.js";
+import { AWAY, hundredths, likeOf, piecesOf, sent } from "./query.js";
 import { texts } from "../texts.js";
+import { Weight } from "./weight.js";
 
 /**
  * @typedef {import("../api.js").Image} Image
- * @typedef {import("./query.js").Picture} Picture
+ * @typedef {import("./query.js").Piece} Piece
  * @typedef {import("./query.js").Query} Query
  */
 
+/** `-word` and `-"two words"` in the box. */
+const MINUS = /(^|\s)-("[^"]+"|[^\s"-][^\s"]*)/g;
+
 export class Chips {
   #drawn = "";
+  /** @type {Piece[]} */
+  #pieces = [];
 
-  /** @param {(change: Partial<Query>) => void} onChange @param {(id: string) => Promise<Image|undefined>} imageOf */
+  /** @param {(change: Partial<Query>, step: "push"|"replace") => void} onChange @param {(id: string) => Promise<Image|undefined>} imageOf */
   constructor(onChange, imageOf) {
     this.onChange = onChange;
     this.imageOf = imageOf;
     this.list = byId("chips");
+    this.weight = new Weight();
   }
 
   /** @param {Query} query */
   set(query) {
-    const pictures = picturesOf(query);
-    const [q, not] = [query.q.trim(), query.not.trim()];
-    const shown = pictures.length || not ? [query.like, q, not] : [];
-    if (JSON.stringify(shown) === this.#drawn) return;
-    this.#drawn = JSON.stringify(shown);
-    this.list.hidden = !shown.length;
-    if (!shown.length) return this.list.replaceChildren();
-    // Something to be like must be left.
-    const likes = pictures.filter(({ without }) => !without).length + (q ? 1 : 0);
-    this.list.replaceChildren(
-      ...pictures.map((picture, i) => this.#picture(picture, pictures, i, likes > 1)),
-      ...(q ? [this.#words(q, false, likes > 1, { q: "", not: joined(not, q) }, { q: "" })] : []),
-      ...(not ? [this.#words(not, true, true, { q: joined(q, not), not: "" }, { not: "" })] : []),
-    );
+    const pieces = piecesOf(query);
+    const composed = pieces.some(({ box }) => !box);
+    this.#pieces = pieces;
+    const left = [...query.q.matchAll(MINUS)].map(([whole, , words]) => ({ whole, words: words.replaceAll('"', "") }));
+    // A chip is the same whatever it counts: a slider that is being moved stays where it is.
+    const shown = JSON.stringify([composed && pieces.map(({ weight, ...piece }) => [piece, weight < 0]), left]);
+    this.list.hidden = !composed && !left.length;
+    if (shown !== this.#drawn) {
+      this.#drawn = shown;
+      this.weight.close();
+      this.list.replaceChildren(...(composed ? pieces.map((_, i) => this.#chip(i)) : []), ...left.map((each) => this.#offer(each)));
+    }
+    this.list.querySelectorAll("[data-counts]").forEach((each) => this.#drawCount(/** @type {HTMLElement} */ (each)));
   }
 
-  /** @param {Picture} picture @param {Picture[]} pictures @param {number} i @param {boolean} turns */
-  #picture(picture, pictures, i, turns) {
-    const { id, without, region } = picture;
+  /** @param {number} i */
+  #chip(i) {
+    const piece = this.#pieces[i];
+    const without = piece.weight < 0;
+    const kind = piece.text ? (without ? texts.without : texts.with) : without ? texts.unlike : texts.like;
+    const name = el("span", { class: "of", text: piece.text ? texts.quoted(piece.text) : "" });
+    const thumb = !piece.text && this.#thumb(piece, name);
+    // Something to look for must be left.
+    const turns = without || this.#pieces.filter(({ weight }) => weight > 0).length > 1;
+    const label = turns ? texts.turn(kind, without) : null;
+    const way = turns
+      ? el("button", { type: "button", class: "way", title: label, "aria-label": label, data: { testid: "chip-turn" }, on: { click: () => this.#turn(i) } }, kind)
+      : el("span", { class: "way", text: kind });
+    const counts = this.#pieces.length > 1 && el("button", { type: "button", class: "counts", data: { testid: "chip-weight", counts: i }, on: { click: (/** @type {Event} */ event) => this.#weigh(i, /** @type {HTMLElement} */ (event.currentTarget)) } }, el("span", { class: "meter" }, el("i")));
+    const keep = piece.box && button({ icon: "plus", label: texts.chipKeep, class: "icon-button", data: { testid: "chip-keep" }, click: () => this.#change(i, { box: false }, byId("search")) });
+    const remove = button({ icon: "close", label: texts.chipRemove, class: "icon-button", data: { testid: "chip-remove" }, click: () => this.#change(i, null) });
+    return el("li", { class: without ? "chip without" : "chip", data: { testid: "chip" } }, thumb, way, name, counts, keep, remove);
+  }
+
+  /** @param {Piece} piece @param {HTMLElement} name */
+  #thumb({ id = "", region = null }, name) {
     const thumb = el("span", { class: "thumb" });
-    const name = el("span", { class: "of", text: region ? texts.partOf("") : texts.unnamed });
+    const preview = sent.get(id)?.preview;
+    if (preview) thumb.append(el("img", { src: preview, alt: "" }));
+    if (!/^[0-9a-f]{32}$/.test(id)) {
+      name.textContent = texts.sentPicture;
+      if (!preview) thumb.append(icon("picture"));
+      return thumb;
+    }
+    name.textContent = region ? texts.partOf("") : texts.unnamed;
     this.imageOf(id).then((image) => {
       if (!image) return;
       name.textContent = region ? texts.partOf(nameOf(image)) : nameOf(image);
       drawThumb(thumb, image, region);
     });
-    const turned = pictures.map((each, at) => (at === i ? { ...each, without: !without } : each));
-    const left = pictures.filter((_, at) => at !== i);
-    return this.#chip([thumb], without ? texts.unlike : texts.like, name, without, without || turns, { like: likeOf(turned) }, { like: likeOf(left) });
+    return thumb;
   }
 
-  /** @param {string} words @param {boolean} without @param {boolean} turns @param {Partial<Query>} turned @param {Partial<Query>} gone */
-  #words(words, without, turns, turned, gone) {
-    return this.#chip([], without ? texts.without : texts.with, el("span", { class: "of", text: texts.quoted(words) }), without, turns, turned, gone);
+  /** Words that the box leaves out, to be made a chip of. @param {{whole: string, words: string}} left */
+  #offer({ whole, words }) {
+    const make = () => {
+      const pieces = this.#pieces.map((piece) => (piece.box ? { ...piece, text: piece.text?.replace(whole, "").trim() } : piece));
+      this.#ask([...pieces.filter(({ text, id }) => text || id), { text: words, weight: AWAY }], byId("search"));
+    };
+    return el("li", { class: "chip offer" }, button({ text: texts.chipMake(words), label: texts.chipMakeLabel(words), class: "way", data: { testid: "chip-make" }, click: make }));
   }
 
-  /** @param {Node[]} before @param {string} kind @param {HTMLElement} name @param {boolean} without @param {boolean} turns @param {Partial<Query>} turned @param {Partial<Query>} gone */
-  #chip(before, kind, name, without, turns, turned, gone) {
-    const label = turns ? texts.turn(kind, without) : null;
-    const way = turns
-      ? el("button", { type: "button", class: "way", title: label, "aria-label": label, data: { testid: "chip-turn" }, on: { click: () => this.#change(turned) } }, kind)
-      : el("span", { class: "way", text: kind });
-    const remove = button({ icon: "close", label: texts.chipRemove, class: "icon-button", data: { testid: "chip-remove" }, click: () => this.#change(gone) });
-    return el("li", { class: without ? "chip without" : "chip", data: { testid: "chip" } }, ...before, way, name, remove);
+  /* Changes */
+
+  /** @param {number} i */
+  #turn(i) {
+    const { weight } = this.#pieces[i];
+    const box = weight < 0 && Boolean(this.#pieces[i].text) && !this.#pieces.some((piece) => piece.box);
+    this.#change(i, { weight: weight < 0 ? 1 : AWAY, box });
   }
 
-  /** @param {Partial<Query>} change */
-  #change(change) {
-    this.onChange(change);
-    const left = /** @type {HTMLElement|null} */ (this.list.querySelector("button"));
-    (left ?? byId("search")).focus();
+  /** @param {number} i @param {Partial<Piece>|null} change null: it goes @param {HTMLElement} [focus] */
+  #change(i, change, focus) {
+    const testid = change ? "chip-turn" : "chip-remove";
+    this.#ask(this.#pieces.flatMap((piece, at) => (at !== i ? [piece] : change ? [{ ...piece, ...change }] : [])), focus);
+    if (focus) return;
+    const same = /** @type {NodeListOf<HTMLElement>} */ (this.list.querySelectorAll(`[data-testid="${testid}"]`));
+    (same[Math.min(i, same.length - 1)] ?? byId("search")).focus();
+  }
+
+  /** @param {Piece[]} pieces @param {HTMLElement} [focus] @param {"push"|"replace"} [step] */
+  #ask(pieces, focus, step = "push") {
+    const box = pieces.find((piece) => piece.box);
+    const lines = (/** @type {boolean} */ wanted) => pieces.filter(({ text, weight, box }) => text && !box && weight > 0 === wanted).map(lineOf).join("\n");
+    const change = { q: box?.text ?? "", weight: box ? hundredths(box.weight) : "", and: lines(true), not: lines(false), like: likeOf(pieces.filter(({ id }) => id)) };
+    this.onChange(change, step);
+    focus?.focus();
+  }
+
+  /* What each counts */
+
+  /** @param {number} i @param {HTMLElement} at */
+  #weigh(i, at) {
+    const { text, weight } = this.#pieces[i];
+    this.weight.open(at, text ? texts.quoted(text) : texts.picture, Math.abs(weight), (counts, first) => {
+      const pieces = this.#pieces.map((piece, n) => (n === i ? { ...piece, weight: Math.sign(piece.weight) * counts } : piece));
+      this.#ask(pieces, undefined, first ? "push" : "replace");
+    });
+  }
+
+  /** @param {HTMLElement} at */
+  #drawCount(at) {
+    const { weight } = this.#pieces[Number(at.dataset.counts)];
+    const percent = Math.round(Math.abs(weight) * 100);
+    const label = texts.counts(percent);
+    at.title = label;
+    at.setAttribute("aria-label", label);
+    /** @type {HTMLElement} */ (at.querySelector("i")).style.width = `${percent}%`;
   }
 }
 
-/** @param {string} a @param {string} b */
-const joined = (a, b) => [a, b].filter(Boolean).join(" ");
+/** A text as it stands in the address; one that ends as a weight does says its own. @param {Piece} piece */
+function lineOf({ text = "", weight }) {
+  const counts = hundredths(weight) || (/~\d{1,3}$/.test(text) ? String(Math.abs(weight) * 100) : "");
+  return counts ? `${text}~${counts}` : text;
+}
 
 /** @param {HTMLElement} thumb @param {Image} image @param {import("./query.js").Region|null} region */
 function drawThumb(thumb, image, region) {

@@ -1,5 +1,6 @@
 /** What is asked and what came of it: one run at a time, an older answer never drawn over a newer one. */
 import { ApiError, isAbort } from "../api.js";
+import { withVectors } from "./query.js";
 
 /**
  * @typedef {import("../api.js").Page} Page
@@ -33,11 +34,12 @@ export class Search {
   /** @type {ApiError|null} */
   error = null;
 
-  /** @param {import("../api.js").Api} api @param {Query} query @param {View} view */
-  constructor(api, query, view) {
+  /** @param {import("../api.js").Api} api @param {Query} query @param {View} view @param {() => void} onKnown the query has become another way to ask for the same */
+  constructor(api, query, view, onKnown) {
     this.api = api;
     this.query = query;
     this.view = view;
+    this.onKnown = onKnown;
   }
 
   /** @param {Query} query @param {number} [limit] how many at first */
@@ -48,6 +50,10 @@ export class Search {
       const page = await this.api.page(query, { limit, signal: run.signal });
       if (run !== this.#run) return;
       this.about = aboutOf(page);
+      if (page.vectors) {
+        this.query = withVectors(query, page.vectors);
+        this.onKnown();
+      }
       this.view.found(page);
     } catch (error) {
       if (run !== this.#run || isAbort(error)) return;

@@ -7,7 +7,7 @@ import { texts } from "../texts.js";
 
 /**
  * @param {{take: (arrival: Arrival) => void, prepare: () => void}} door `prepare`: files may come soon
- * @param {() => boolean} allowed where it is not, the cover says so and nothing is uploaded
+ * @param {() => boolean} allowed where it is not, one picture may be searched by and nothing is uploaded
  * @param {(files: File[], event: DragEvent|ClipboardEvent) => boolean} [taken] asked first: true means that the search has taken what was dropped or pasted
  */
 export function takeFiles(door, allowed, taken = () => false) {
@@ -26,7 +26,9 @@ export function takeFiles(door, allowed, taken = () => false) {
   takeDrops(door, allowed, taken);
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith("image/"));
-    if (!files.length || document.querySelector("dialog[open]")) return;
+    const field = /** @type {Element} */ (event.target).matches?.("input, select, textarea");
+    // Many programs put a picture of a text beside the text.
+    if (!files.length || document.querySelector("dialog[open]") || (field && event.clipboardData?.types.includes("text/plain"))) return;
     event.preventDefault();
     if (taken(files, event)) return;
     if (allowed()) door.take({ files: files.map(named) });
@@ -44,33 +46,34 @@ function takeDrops(door, allowed, taken) {
   let own = false; // a picture of the page itself is dragged
   let depth = 0;
   const wanted = (/** @type {DragEvent} */ event) => !own && Boolean(event.dataTransfer?.types.includes("Files")) && !document.querySelector("dialog[open]");
-  const show = (/** @type {boolean} */ on) => {
-    cover.hidden = !on;
-    cover.classList.toggle("refused", !allowed());
-    cover.querySelector("span").textContent = allowed() ? texts.dropHere : texts.uploadRefused;
-    if (!on) depth = 0;
+  const show = (/** @type {DragEvent|null} */ event) => {
+    const search = !allowed() || Boolean(/** @type {Element|null} */ (event?.target)?.closest?.("#search-form"));
+    cover.hidden = !event;
+    cover.classList.toggle("search-by", search);
+    cover.querySelector("span").textContent = search ? texts.dropSearch : texts.dropHere;
+    if (!event) depth = 0;
   };
   document.addEventListener("dragstart", () => (own = true));
   document.addEventListener("dragend", () => (own = false));
   document.addEventListener("dragenter", (event) => {
     if (!wanted(event)) return;
     depth += 1;
-    show(true);
+    show(event);
     if (allowed()) door.prepare();
   });
   document.addEventListener("dragleave", (event) => {
     if (!wanted(event)) return;
     depth -= 1;
-    if (depth <= 0) show(false);
+    if (depth <= 0) show(null);
   });
   document.addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault(); // else the browser would leave the page for the file
-    event.dataTransfer.dropEffect = wanted(event) && allowed() ? "copy" : "none";
+    event.dataTransfer.dropEffect = wanted(event) ? "copy" : "none";
   });
   document.addEventListener("drop", (event) => {
     const take = wanted(event);
-    show(false);
+    show(null);
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     const files = [...event.dataTransfer.files];
