@@ -18,3 +18,32 @@ def test_axe_sees_the_page_as_it_is(page: Page) -> None:
     button, faint = sorted(page.axe())
     assert button.startswith("critical button-name: #filters-toggle: ")
     assert faint.startswith("serious color-contrast: #summary: ")
+
+
+def test_who_has_not_searched_yet_is_offered_what_finds_something_and_never_again(
+    page_at: Page,
+) -> None:
+    page_at.open()
+    page_at.js("localStorage.clear()")
+    page_at.reload()
+    page_at.one("ideas")
+    idea = page_at.one("idea")
+    words = idea.text
+    idea.click()
+    page_at.until(lambda: page_at.asked().get("q") == words, "it is asked")
+    page_at.settled()
+    assert page_at.ids()
+    assert page_at.one("search").get_attribute("value") == words
+    page_at.until(lambda: not page_at.all("ideas"), "the line is gone")
+    page_at.open()
+    assert not page_at.all("ideas")
+
+
+def test_the_line_for_newcomers_can_be_closed_for_good(page_at: Page) -> None:
+    page_at.open()
+    page_at.js("localStorage.clear()")
+    page_at.reload()
+    page_at.click("ideas-close")
+    assert page_at.focused()["testid"] == "search"
+    page_at.reload()
+    assert not page_at.all("ideas")

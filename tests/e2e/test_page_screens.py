@@ -58,12 +58,19 @@ def empty(driver: Chrome, tiny: Path, tmp_path: Path) -> Iterator[Page]:
 
 def test_the_first_screen_of_an_empty_library(empty: Page) -> None:
     empty.open()
-    empty.one("notice-empty")
+    empty.one("empty-choose")
     looked_at(empty, "empty-library")
+    empty.one("empty-terminal").find_element(By.CSS_SELECTOR, "summary").click()
+    looked_at(empty, "empty-terminal")
 
 
 def test_the_library_what_is_asked_of_it_and_its_answers(full: Page) -> None:
     full.open()
+    full.js("localStorage.clear()")
+    full.reload()
+    full.until(lambda: len(full.all("idea")) == 4, "someone new is offered what to ask")
+    looked_at(full, "first-screen")
+    full.click("ideas-close")
     looked_at(full, "library")
     full.click("help-toggle")
     looked_at(full, "help")

@@ -1,11 +1,12 @@
 /** Puts the parts together: the address says what is shown, the parts tell the address what was asked. */
 import { Composer } from "./asking/composer.js";
 import { Door } from "./uploads/door.js";
-import { openPicker, takeFiles } from "./uploads/drop.js";
+import { takeFiles } from "./uploads/drop.js";
 import { Arrivals } from "./library/arrivals.js";
 import { byId } from "./shared/dom.js";
 import { Filters } from "./asking/filters.js";
 import { KeptAnswers } from "./asking/kept.js";
+import { Newcomer } from "./library/newcomer.js";
 import { Narrow } from "./asking/narrow.js";
 import { anew, hasFilters, isLibrary, queryAddress, readQuery, sameQuery } from "./asking/query.js";
 import { Results } from "./answer/results.js";
@@ -28,6 +29,7 @@ export class Page {
   constructor(api) {
     const { query, image } = readQuery(location.search);
     this.api = api;
+    this.newcomer = new Newcomer(this);
     this.results = new Results(this);
     this.search = new Search(api, query, this.results, () => this.#known());
     this.box = new SearchBox((text, typing) => this.#asked(text, typing));
@@ -177,9 +179,5 @@ export class Page {
     this.kept.clear();
     this.results.removed(id);
     this.status.refresh();
-  }
-
-  chooseFiles() {
-    return this.api.may("upload") ? openPicker : null;
   }
 }

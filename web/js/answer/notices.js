@@ -23,23 +23,14 @@ function kindOf(kind) {
   notice.dataset.testid = `notice-${kind}`;
 }
 
-/** @param {(() => void)|null} choose opens the file picker; null: this person may not upload */
-export function showEmpty(choose) {
+/** @param {boolean} mayUpload */
+export function showEmpty(mayUpload) {
+  if (noticeShown() === "empty") return; // whoever reads it or stands on a button there stays
   kindOf("empty");
-  if (!choose) return show(icon("picture"), el("h2", { text: texts.emptyTitle }), el("p", { text: texts.uploadRefused }));
-  show(
-    el("div", { class: "drop-zone" },
-      icon("picture"),
-      el("h2", { text: texts.emptyTitle }),
-      el("p", { text: texts.emptyBody }),
-      el("p", { class: "drop-line" },
-        el("strong", { text: texts.emptyDrop }),
-        el("span", { text: texts.emptyOr }),
-        button({ text: texts.emptyChoose, class: "button primary", click: choose })),
-      el("p", { class: "small", text: texts.emptyFormats })),
-    el("p", { class: "small", text: texts.emptyTry }),
-    el("ul", { class: "examples" }, ...texts.examples.map((text) => el("li", { text }))),
-  );
+  const title = el("h2", { text: texts.emptyTitle });
+  if (!mayUpload) return show(icon("picture"), title, el("p", { text: texts.uploadRefused }));
+  show();
+  import("../library/first-screen.js").then(({ drawEmpty }) => drawEmpty(byId("notice")), () => show(title));
 }
 
 /** @param {number} waiting */

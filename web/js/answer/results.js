@@ -126,10 +126,11 @@ export class Results {
     const query = this.#query;
     byId("summary").textContent = !shown ? "" : this.#summary(Math.max(this.#about.total ?? 0, shown));
     this.#drawControls();
+    this.page.newcomer.shown(shown > 0 && this.page.plainLibrary, !isLibrary(query));
     if (shown) hideNotice();
     else if (!this.page.plainLibrary) this.#sayNothing(query);
     else if (this.page.status.waiting) showWaiting(this.page.status.waiting);
-    else showEmpty(this.page.chooseFiles());
+    else showEmpty(this.page.api.may("upload"));
   }
 
   /** How many stands in the status line already when it is all of them. @param {number} total */

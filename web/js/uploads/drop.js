@@ -36,10 +36,6 @@ export function takeFiles(door, allowed, taken = () => false) {
   });
 }
 
-export function openPicker() {
-  byId("file-input").click();
-}
-
 /** @param {Parameters<typeof takeFiles>[0]} door @param {() => boolean} allowed @param {(files: File[], event: DragEvent) => boolean} taken */
 function takeDrops(door, allowed, taken) {
   const cover = byId("drop");
