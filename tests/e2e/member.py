@@ -110,7 +110,7 @@ class MemberPage(Page):
     def rows(self) -> dict[str, str]:
         """Name → state of each upload."""
         name = "row.querySelector('.name').textContent"
-        rows = "[...document.querySelectorAll('#uploads li')]"
+        rows = "[...document.querySelectorAll('[data-testid=upload-row]')]"
         return dict(self.js(f"return {rows}.map((row) => [{name}, row.dataset.state])"))
 
     def kept(self) -> dict[str, Any]:

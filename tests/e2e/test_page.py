@@ -36,7 +36,7 @@ def test_a_photo_goes_from_the_picker_into_answers_and_out_of_them_when_deleted(
     page.choose(photo("IMG_0001.png", of="coffee.png"))
     row = page.uploaded("IMG_0001.png")
     image = row.get_attribute("data-id")
-    assert "Ready · 467 kB" in row.text
+    assert "Searchable · 467 kB" in row.text
     assert page.js("return window.states.slice(-2)") == ["waiting", "ready"]
     page.until(lambda: page.ids()[0] == image, "the library shows it first")
     page.until(lambda: not page.all("status-waiting"), "the queue is empty again")

@@ -37,7 +37,7 @@
  * @typedef {{items: Image[], next_cursor: string|null, total?: number|null, matched?: boolean|null, rest?: number, facets?: Facets, vectors?: (string|null)[]}} Page
  * @typedef {{images: Record<string, number>, queue: {waiting: number, in_flight: number}, dead_letters?: {waiting: number}}} Stats
  * @typedef {{id: string, came_at: string, receives: number|null, keys: string[], more_keys: number, code: string, error: string}} Letter
- * @typedef {{id: string, key: string, name: string, url: string, post: {url: string, fields: Record<string, string>}}} Place
+ * @typedef {{id: string, key: string, name: string, url: string, expires_at: string, post: {url: string, fields: Record<string, string>}}} Place
  */
 import { filtersOf, isLibrary, piecesOf, sent } from "./asking/query.js";
 import { Unreachable } from "./people/gate.js";

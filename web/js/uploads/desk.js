@@ -1,31 +1,59 @@
-/** Puts the parts of uploads together: what came in, the line, the panel. */
+/** Puts the parts of uploads together: what came in, the question about a folder, the line, the panel. */
+import { announce } from "../shared/announce.js";
 import { byId } from "../shared/dom.js";
+import { texts } from "../texts.js";
+import { faultOf, onlyOnce, sortOut } from "./folders.js";
+import { LeftOut } from "./left-out.js";
+import { Question } from "./question.js";
 import { UploadPanel } from "./upload-panel.js";
 import { Uploads } from "./uploads.js";
-import { filesIn } from "./folders.js";
 
 /** @typedef {import("./door.js").Arrival} Arrival */
 
 export class Desk {
+  /** Arrivals that are looked through, or asked about. */
+  #open = 0;
+  /** One after another: the second finds what the first has put in line. */
+  #turn = Promise.resolve();
+
   /** @param {import("../page.js").Page} page */
   constructor(page) {
     this.page = page;
+    this.left = new LeftOut(() => this.panel.changed());
+    this.question = new Question(() => this.panel.changed());
     this.uploads = new Uploads(page.api, { changed: (upload) => this.panel.changed(upload), ready: (images) => page.arrivals.uploaded(images) });
-    this.panel = new UploadPanel(byId("uploads"), this.uploads, (image) => page.viewing.open(image));
+    this.panel = new UploadPanel(byId("uploads"), this.uploads, { left: this.left, question: this.question, open: (image) => page.viewing.open(image) });
   }
 
   /** @param {Arrival} arrival */
-  async take({ files, entries }) {
-    const found = entries ? await filesIn(entries) : files;
-    if (found.length) this.uploads.add(found, this.page.search.query.collection);
+  take(arrival) {
+    this.#open += 1;
+    const { collection } = this.page.search.query;
+    this.#turn = this.#turn.then(() => this.#take(arrival, collection)).catch(console.error).finally(() => (this.#open -= 1));
+  }
+
+  /** @param {Arrival} arrival @param {string} shown the collection that is looked at */
+  async #take(arrival, shown) {
+    const { files, folder, left } = await sortOut(arrival, (n) => this.panel.looking(n));
+    this.panel.looking(0);
+    const whole = Boolean(folder || left.length || arrival.entries);
+    this.left.add(left);
+    if (!files.length) return void (left.length && announce(texts.noImages));
+    const collection = whole && !shown ? await this.question.ask(files.length, folder) : shown;
+    if (collection === null) return;
+    const under = this.uploads.in("queued", "uploading", "waiting").filter((upload) => upload.collection === collection);
+    const { once, twice } = await onlyOnce(files, under.map(({ file }) => file));
+    this.left.add(twice.map(({ name }) => ["twice", name]));
+    this.uploads.add(once, collection, faultOf);
     this.page.status.refresh();
   }
 
   get unsent() {
-    return this.uploads.in("queued", "uploading").length > 0;
+    return this.#open > 0 || this.uploads.count("queued", "uploading") > 0;
   }
 
   end() {
+    this.question.end();
     this.uploads.cancelAll();
   }
 }

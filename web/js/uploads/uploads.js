@@ -1,6 +1,6 @@
 /**
- * The line of uploads: a place is asked for when a file's turn comes, the bytes go straight to the
- * bucket, and the file counts as ready only when the index says so.
+ * The line of uploads: places are asked for a little ahead of their turn, the bytes go straight to
+ * the bucket, and a file counts as ready only when the index says so.
  *
  * @typedef {"queued"|"uploading"|"waiting"|"ready"|"rejected"|"failed"|"cancelled"} UploadState
  * @typedef {object} Upload
@@ -9,67 +9,91 @@
  * @property {string} collection
  * @property {UploadState} state
  * @property {number} progress 0 to 1, of the bytes
+ * @property {number} tries how often it was sent in vain
  * @property {string} id of the image, once there is a place for it
  * @property {string} reason
  * @property {import("../api.js").Image|null} image
- * @property {XMLHttpRequest|null} request
+ * @property {import("./places.js").Kept|null} place
+ * @property {(() => void)|null} stop ends its transfer
  */
-import { ApiError } from "../api.js";
 import { texts } from "../texts.js";
+import { Looking } from "./looking.js";
+import { Pause } from "./pause.js";
+import { Places } from "./places.js";
+import { send } from "./sending.js";
+import { readable, storageFault } from "./storage.js";
 
-const PARALLEL = 4;
-const POLL_MS = { first: 500, last: 3000, grow: 1.5 };
-const IDS_A_REQUEST = 100;
-/** Answers that will be the same however often this file is sent. */
-const FILE_REFUSED = new Set([400, 413, 415, 422]);
+/** @typedef {import("./sending.js").Outcome} Outcome */
 
-/** Types that need no asking; of the others the API says whether it reads them. */
-const NO_IMAGE = /^(?!image\/|application\/octet-stream)./;
+const LANES = 4;
+const TRIES = 5;
+const ENDED = /** @type {const} */ (["ready", "rejected", "failed", "cancelled"]);
 
 export class Uploads {
-  /** @type {Upload[]} */
-  list = [];
+  /** In each state, in the order of coming into it. @type {Record<UploadState, Set<Upload>>} */
+  of = { queued: new Set(), uploading: new Set(), waiting: new Set(), ready: new Set(), rejected: new Set(), failed: new Set(), cancelled: new Set() };
+  /** Bytes of all that is not cancelled, and of these those that need no sending any more. */
+  bytes = { all: 0, past: 0 };
   #number = 0;
-  #asking = false;
-  #pollMs = POLL_MS.first;
-  #pollTimer = 0;
+  #filling = false;
 
   /**
    * @param {import("../api.js").Api} api
    * @param {{changed: (upload?: Upload) => void, ready: (images: import("../api.js").Image[]) => void}} listener
    */
   constructor(api, listener) {
-    this.api = api;
     this.listener = listener;
+    this.pause = new Pause(api, { changed: () => listener.changed(), ended: () => this.fill() });
+    this.places = new Places(api, this);
+    this.looking = new Looking(api, this);
   }
 
-  /** @param {File[]} files @param {string} collection */
-  add(files, collection) {
+  /** @param {File[]} files @param {string} collection @param {(file: File) => string} [fault] why a file is not even tried */
+  add(files, collection, fault = () => "") {
     for (const file of files) {
       this.#number += 1;
-      const no = NO_IMAGE.test(file.type);
-      this.list.push({ number: this.#number, file, collection, state: no ? "rejected" : "queued", progress: 0, id: "", reason: no ? texts.notAnImage : "", image: null, request: null });
+      const reason = fault(file);
+      const state = reason ? "rejected" : "queued";
+      /** @type {Upload} */
+      const upload = { number: this.#number, file, collection, state, progress: 0, tries: 0, id: "", reason, image: null, place: null, stop: null };
+      this.of[state].add(upload);
+      this.bytes.all += weight(upload);
+      if (reason) this.bytes.past += weight(upload);
     }
     this.listener.changed();
-    this.#pump();
+    this.fill();
   }
 
   /** @param {...UploadState} states */
   in(...states) {
-    return this.list.filter(({ state }) => states.includes(state));
+    return states.flatMap((state) => [...this.of[state]]);
+  }
+
+  /** @param {...UploadState} states */
+  count(...states) {
+    return states.reduce((sum, state) => sum + this.of[state].size, 0);
+  }
+
+  get all() {
+    return Object.values(this.of).reduce((sum, { size }) => sum + size, 0);
   }
 
   get busy() {
-    return this.in("queued", "uploading", "waiting").length > 0;
+    return this.count("queued", "uploading", "waiting") > 0;
+  }
+
+  /** Bytes that are sent, or need not be. */
+  get sent() {
+    return [...this.of.uploading].reduce((sum, upload) => sum + weight(upload) * upload.progress, this.bytes.past);
   }
 
   /** @param {Upload} upload */
   cancel(upload) {
     if (upload.state !== "queued" && upload.state !== "uploading") return;
-    const { request } = upload;
-    this.#set(upload, "cancelled");
-    request?.abort();
-    this.#pump();
+    const { stop } = upload;
+    this.set(upload, "cancelled");
+    stop?.();
+    this.fill();
   }
 
   cancelAll() {
@@ -79,129 +103,110 @@ export class Uploads {
   /** @param {Upload} upload */
   retry(upload) {
     if (upload.state !== "failed" && upload.state !== "cancelled") return;
-    Object.assign(upload, { progress: 0, id: "" });
-    this.#set(upload, "queued");
-    this.#pump();
+    Object.assign(upload, { id: "", tries: 0 });
+    this.set(upload, "queued");
+    this.pause.end();
+    this.fill();
   }
 
   retryAll() {
     for (const upload of this.in("failed")) this.retry(upload);
   }
 
-  /** Forgets what has ended. */
-  clear() {
-    this.list = this.in("queued", "uploading", "waiting");
+  /** Forgets what has ended. @param {readonly UploadState[]} [states] */
+  clear(states = ENDED) {
+    for (const upload of this.in(...states)) {
+      this.#count(upload, -1);
+      this.of[upload.state].delete(upload);
+    }
+    if (!this.all) this.bytes = { all: 0, past: 0 };
     this.listener.changed();
   }
 
-  /** @param {Upload} upload @param {UploadState} state @param {string} [reason] */
-  #set(upload, state, reason = "") {
+  /** @param {Upload} upload @param {UploadState} state @param {string} [reason] @param {boolean} [first] before all others there */
+  set(upload, state, reason = "", first = false) {
+    this.#count(upload, -1);
+    this.of[upload.state].delete(upload);
     upload.state = state;
     upload.reason = reason;
+    upload.progress = 0;
+    this.#count(upload, 1);
+    if (first) this.of[state] = new Set([upload, ...this.of[state]]);
+    else this.of[state].add(upload);
     this.listener.changed(upload);
   }
 
-  /** Fills the free lanes: one request for places, then each file on its own. */
-  async #pump() {
-    if (this.#asking) return;
-    this.#asking = true;
-    await Promise.resolve(); // several files that end or are cancelled together make one request
-    const free = PARALLEL - this.in("uploading").length;
-    const [first] = this.in("queued");
-    const batch = this.in("queued").filter(({ collection }) => collection === first.collection).slice(0, Math.max(0, free));
-    for (const upload of batch) this.#set(upload, "uploading");
-    await this.#place(batch);
-    this.#asking = false;
-    if (batch.length && this.in("queued").length && this.in("uploading").length < PARALLEL) this.#pump();
+  /** @param {Upload} upload @param {1|-1} sign */
+  #count(upload, sign) {
+    const { state } = upload;
+    if (state === "cancelled") return;
+    this.bytes.all += sign * weight(upload);
+    if (state !== "queued" && state !== "uploading") this.bytes.past += sign * weight(upload);
   }
 
-  /** @param {Upload[]} batch */
-  async #place(batch) {
-    if (!batch.length) return;
-    try {
-      const places = await this.api.places(batch[0].collection, batch.map(({ file }) => file));
-      batch.forEach((upload, i) => this.#send(upload, places[i]));
-    } catch (error) {
-      const refused = error instanceof ApiError && !error.passing;
-      if (refused && batch.length > 1) {
-        // One file that is refused must not take the others with it.
-        for (const upload of batch) await this.#place([upload]);
-        return;
+  /** Fills the free lanes, once for all changes that come together. */
+  fill() {
+    if (this.#filling) return;
+    this.#filling = true;
+    queueMicrotask(() => {
+      this.#filling = false;
+      if (!this.of.queued.size) this.pause.end();
+      while (!this.pause.on && this.of.uploading.size < LANES) {
+        const upload = this.places.next();
+        if (!upload) break;
+        this.#send(upload);
       }
-      const kind = error instanceof ApiError && error.code === "unsupported_type";
-      const reason = kind ? texts.notAnImage : error instanceof Error ? error.message : String(error);
-      const state = refused && FILE_REFUSED.has(error.status) ? "rejected" : "failed";
-      for (const upload of batch) if (upload.state === "uploading") this.#set(upload, state, reason);
-    }
+      if (!this.pause.on) this.places.askAhead(LANES);
+    });
   }
 
-  /** @param {Upload} upload @param {import("../api.js").Place} place */
-  #send(upload, place) {
-    if (upload.state !== "uploading") return; // cancelled meanwhile
-    const form = new FormData();
-    for (const [name, value] of Object.entries(place.post.fields)) form.append(name, value);
-    form.append("file", upload.file);
-    const request = new XMLHttpRequest();
-    upload.id = place.id;
-    upload.request = request;
-    const end = (/** @type {UploadState} */ state, reason = "") => {
-      upload.request = null;
-      if (upload.state === "uploading") this.#set(upload, state, reason);
-      if (state === "waiting") this.#poll(POLL_MS.first);
-      this.#pump();
-    };
-    request.upload.addEventListener("progress", ({ loaded, total }) => {
-      upload.progress = total ? loaded / total : 0;
+  /** @param {Upload} upload with a place */
+  async #send(upload) {
+    const { place, id } = /** @type {import("./places.js").Kept} */ (upload.place);
+    upload.id = id;
+    this.set(upload, "uploading");
+    const transfer = send(place, upload.file, (progress) => {
+      upload.progress = progress;
       this.listener.changed(upload);
     });
-    request.addEventListener("load", () => {
-      if (request.status >= 200 && request.status < 300) end("waiting");
-      else end("failed", storageReason(request));
-    });
-    request.addEventListener("error", () => end("failed", texts.networkFailed));
-    request.open("POST", place.post.url);
-    request.send(form);
+    upload.stop = transfer.stop;
+    const outcome = await transfer.done;
+    upload.stop = null;
+    if (upload.state === "uploading") await this.#ended(upload, outcome);
+    this.fill();
   }
 
-  /** Asks soon, then less and less often while nothing changes. @param {number} [wait] */
-  #poll(wait) {
-    if (wait) this.#pollMs = wait;
-    clearTimeout(this.#pollTimer);
-    this.#pollTimer = setTimeout(() => this.#look(), this.#pollMs);
-    this.#pollMs = Math.min(POLL_MS.last, this.#pollMs * POLL_MS.grow);
+  /** @param {Upload} upload @param {Outcome} outcome */
+  async #ended(upload, outcome) {
+    if (outcome.kind === "stopped") return;
+    if (outcome.kind === "sent") {
+      this.pause.sent();
+      this.set(upload, "waiting");
+      return this.looking.soon();
+    }
+    upload.tries += 1;
+    const last = upload.tries >= TRIES;
+    if (outcome.kind === "broken") {
+      if (!(await readable(upload.file))) return this.set(upload, "failed", texts.fileGone);
+      if (upload.state !== "uploading") return; // cancelled meanwhile
+      if (last) this.set(upload, "failed", texts.networkFailed);
+      else this.#again(upload);
+      return this.pause.lost(last);
+    }
+    const { reason, expired, passing } = storageFault(outcome);
+    if (expired) upload.place = null;
+    if (last || !(expired || passing)) return this.set(upload, "failed", reason);
+    this.#again(upload);
+    if (expired) this.places.tooOld();
+    else this.pause.busy(reason);
   }
 
-  async #look() {
-    const waiting = this.in("waiting");
-    if (!waiting.length) return;
-    /** @type {import("../api.js").Image[]} */
-    let images = [];
-    try {
-      for (let i = 0; i < waiting.length; i += IDS_A_REQUEST) images.push(...(await this.api.images(waiting.slice(i, i + IDS_A_REQUEST).map(({ id }) => id))));
-    } catch {
-      images = []; // the status line says that the API does not answer; ask again
-    }
-    const known = new Map(images.map((image) => [image.id, image]));
-    const ready = [];
-    let changed = false;
-    for (const upload of waiting) {
-      const image = known.get(upload.id);
-      if (!image || upload.state !== "waiting") continue;
-      changed = true;
-      upload.image = image;
-      if (image.state === "rejected") this.#set(upload, "rejected", image.reason);
-      else if (image.state === "deleted") this.#set(upload, "cancelled");
-      else {
-        this.#set(upload, "ready");
-        ready.push(image);
-      }
-    }
-    if (ready.length) this.listener.ready(ready);
-    if (this.in("waiting").length) this.#poll(changed ? POLL_MS.first : undefined);
+  /** Next in the line, once more. @param {Upload} upload */
+  #again(upload) {
+    this.set(upload, "queued", "", true);
+    this.places.giveBack(upload);
   }
 }
 
-/** What S3 says in its XML answer, or the status. @param {XMLHttpRequest} request */
-function storageReason({ status, responseText }) {
-  return /<Message>([^<]{1,200})<\/Message>/.exec(responseText)?.[1] ?? texts.storageFailed(status);
-}
+/** What a file counts in the whole: its bytes, and something for the way there and back. @param {Upload} upload */
+const weight = ({ file }) => file.size + 2000;
