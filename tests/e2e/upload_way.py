@@ -37,7 +37,7 @@ class Asked:
         return len(json.loads(self.body)["files"])
 
 
-class Cut(Exception):  # noqa: N818
+class Cut(Exception):
     """Raised by `judge`: the connection breaks, and the stack never hears of it."""
 
 
