@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib import measures
+from chalicelib import log, measures
 from chalicelib.auth import Callers
 from chalicelib.clip import Clip, NamedModel, load_clip
 from chalicelib.config import Settings
@@ -306,6 +306,7 @@ def client(service: str, settings: Settings) -> Any:
         max_pool_connections=32,
     )
     region = settings.region or None
+    log.hold_back()
     try:
         return boto3.client(service, region_name=region, endpoint_url=endpoint, config=config)
     except (BotoCoreError, ValueError) as error:
