@@ -15,6 +15,7 @@ from client import commands
 from client.api import COLLECTION
 from client.errors import ClientError, UsageError
 from client.patience import SECONDS
+from client.shown import plain
 from client.surroundings import default_url
 
 INTERRUPTED = 130
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.json:
             print(json.dumps({"error": error.as_json()}))
         else:
-            print(error.message, file=sys.stderr)
+            print(plain(error.told()), file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
 
 

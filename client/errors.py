@@ -24,6 +24,10 @@ class ClientError(Exception):
         super().__init__(message)
         self.message = message
 
+    def told(self) -> str:
+        """For people, with where it is."""
+        return self.message
+
     def as_json(self) -> dict[str, object]:
         return {"code": self.code, "message": self.message}
 
@@ -80,6 +84,11 @@ class ApiError(ClientError):
     def stops_all(self) -> bool:
         """Whether the next file would be answered the same."""
         return self.status in (401, 403) or self.status in PASSING
+
+    def told(self) -> str:
+        where = f"{self.field}: " if self.field else ""
+        request = f" (request {self.request_id})" if self.request_id else ""
+        return f"{where}{self.message}{request}"
 
     def as_json(self) -> dict[str, object]:
         told = {"field": self.field, "request_id": self.request_id}
