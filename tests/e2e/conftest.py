@@ -14,6 +14,7 @@ from tests.e2e.browser import Page, start_chromium
 from tests.e2e.looks import SIZES
 from tests.e2e.member import ADMIN, READER, UPLOADER, MemberPage
 from tests.e2e.oidc_server import OidcServer, providing
+from tests.e2e.upload_way import UploadWay, upload_way
 from tests.integration.local_stack import LocalStack, running
 from tests.integration.processes import eventually
 
@@ -67,6 +68,27 @@ def photo(samples: Path, tmp_path: Path) -> Callable[..., Path]:
         return Path(shutil.copy(samples / of, tmp_path / name))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def quick(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A stack whose model costs nothing, for hundreds of files."""
+    with running(tmp_path_factory.mktemp("quick") / "data", tiny) as stack:
+        yield stack.loaded()
+
+
+@pytest.fixture
+def way(quick: LocalStack) -> Iterator[UploadWay]:
+    """What lies between the page and the quick stack."""
+    with upload_way(quick.url) as way:
+        yield way
+
+
+@pytest.fixture
+def room(driver: Chrome, way: UploadWay) -> Iterator[Page]:
+    """The page of the quick stack, by that way."""
+    with Page(driver, way.url).watched() as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

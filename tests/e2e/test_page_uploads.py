@@ -1,135 +1,208 @@
-"""Uploads by the hundred: folders, trouble on the way, and what the panel says of each file."""
+"""Uploads by the hundred: folders, and what the panel says of each file."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.e2e.between import Say
 from tests.e2e.browser import Page
-from tests.e2e.upload_way import UploadWay, upload_way
+from tests.e2e.upload_room import (
+    choose_folder,
+    copy_of,
+    drop,
+    expected,
+    head,
+    make_folder,
+    picture,
+    slow_line,
+    states,
+)
+from tests.e2e.upload_way import Asked, UploadWay
 from tests.integration.local_stack import LocalStack
 
-pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e")]
 
-Photo = Callable[..., Path]
-
-
-def tiny(number: int) -> bytes:
-    """A picture of 16 x 16 pixels that no other number has."""
-    picture = Image.new("RGB", (16, 16), (number % 256, number // 256 * 40, 90))
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
+HOSTILE = "<img src=x onerror=alert(1)>"
+BEFORE_LEAVING = """
+const event = new Event("beforeunload", {cancelable: true});
+dispatchEvent(event);
+return event.defaultPrevented;
+"""
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Callable[[str, int], Path]:
-    """Makes a folder of so many pictures."""
-
-    def make(name: str, count: int) -> Path:
-        made = tmp_path / name
-        made.mkdir()
-        for number in range(count):
-            (made / f"IMG_{number:04}.png").write_bytes(tiny(number))
-        return made
-
-    return make
-
-
-@pytest.fixture
-def way(site: LocalStack, page: Page) -> Iterator[UploadWay]:
-    """What lies between the page and its stack; the page is opened through it."""
-    with upload_way(site.url) as server:
-        page.url = server.url
-        yield server
-        page.driver.get("about:blank")
-
-
-def drop(page: Page, *paths: Path) -> None:
-    """A real drop of what lies there, folders too."""
-    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        event = {"type": kind, "x": 640, "y": 500, "data": data}
-        page.driver.execute_cdp_cmd("Input.dispatchDragEvent", event)
-
-
-def choose_folder(page: Page, path: Path) -> None:
-    picker = page.driver.find_element(By.CSS_SELECTOR, '[data-testid="folder-input"]')
-    picker.send_keys(str(path))
-
-
-def rows(page: Page) -> dict[str, str]:
-    """Name → state of each file drawn."""
-    script = """
-      return [...document.querySelectorAll("[data-testid=upload-row]")]
-        .map((row) => [row.querySelector(".name").textContent, row.dataset.state]);
-    """
-    return dict(page.js(script))
-
-
-def head(page: Page) -> str:
-    return page.one("uploads").find_element(By.TAG_NAME, "h2").text
-
-
-def expected(page: Page, *parts: str) -> None:
-    """What the browser complained of so far is of these kinds, and is forgotten."""
-    assert [line for line in page.console() if not any(part in line for part in parts)] == []
-
-
+@pytest.mark.parametrize("size", ["phone", "desktop"])
 def test_a_folder_is_dropped_and_what_is_no_image_in_it_is_counted_not_failed(
-    page: Page, site: LocalStack, folder: Callable[[str, int], Path]
+    room: Page, quick: LocalStack, tmp_path: Path, size: str
 ) -> None:
-    trip = folder("Norway 2024", 3)
-    (trip / "deeper").mkdir()
-    (trip / "deeper" / "IMG_0000.png").write_bytes(tiny(77))
+    trip = make_folder(tmp_path / f"Norway {size}", 3)
+    make_folder(trip / "deeper", 1, first=70)
+    make_folder(trip / ".thumbnails", 2)
     (trip / ".DS_Store").write_bytes(b"x")
-    (trip / ".thumbnails").mkdir()
-    (trip / ".thumbnails" / "a.png").write_bytes(tiny(0))
     (trip / "notes.txt").write_text("words")
     (trip / "empty.png").touch()
-    page.open()
-    drop(page, trip)
-    question = page.one("uploads-question")
-    assert "Upload 4 images of the folder “Norway 2024”?" in question.text
-    assert page.one("uploads-collection").get_attribute("value") == "norway-2024"
-    left = page.one("uploads-left")
+    room.of_size("phone" if size == "phone" else "desktop")
+    room.open()
+    drop(room, trip)
+    assert f"Upload 4 images of the folder “Norway {size}”?" in room.one("uploads-question").text
+    assert room.one("uploads-collection").get_attribute("value") == f"norway-{size}"
+    left = room.one("uploads-left")
     assert left.text == "4 files left out: 1 is not an image, 2 hidden, 1 empty"
-    page.until(lambda: page.focused().get("testid") == "uploads-go", "the focus is in the question")
+    room.until(lambda: room.focused().get("testid") == "uploads-go", "the focus is in the question")
+    assert room.js(BEFORE_LEAVING), "leaving would lose the choice"
+    assert room.axe() == []
     left.find_element(By.TAG_NAME, "summary").click()
-    page.until(lambda: "Norway 2024/notes.txt" in left.text, "the names are shown")
-    page.click("uploads-collection")
-    page.press(Keys.ENTER)
-    page.until(lambda: head(page) == "4 images searchable", "all are searchable")
-    items = site.get("/images", collection="norway-2024")["items"]
-    assert sorted(i["name"] for i in items) == ["IMG_0000.png"] * 2 + [
-        "IMG_0001.png", "IMG_0002.png",
-    ]  # fmt: skip
+    room.until(lambda: f"Norway {size}/notes.txt" in left.text, "the names are shown")
+    room.one("uploads-collection").clear()
+    room.one("uploads-collection").send_keys(f"Fjørds {size}", Keys.ENTER)
+    room.until(lambda: head(room) == "4 images searchable", "all are searchable")
+    assert not room.js(BEFORE_LEAVING)
+    items = quick.get("/images", collection=f"fjrds-{size}")["items"]
+    names = ["IMG_0000.png", "IMG_0001.png", "IMG_0002.png", "IMG_0070.png"]
+    assert sorted(item["name"] for item in items) == names
+    assert room.axe() == []
+
+
+def test_a_folder_need_not_be_sent_and_one_without_images_says_so(
+    room: Page, tmp_path: Path
+) -> None:
+    room.open()
+    drop(room, make_folder(tmp_path / HOSTILE, 2))
+    assert f"“{HOSTILE}”" in room.one("uploads-question").text
+    assert room.one("uploads-collection").get_attribute("value") == "img-src-x-onerror-alert-1"
+    room.click("uploads-dont")
+    room.until(lambda: not room.all("uploads"), "nothing is left of it")
+    words = tmp_path / "words"
+    words.mkdir()
+    (words / f"{HOSTILE}.txt").write_text("words")
+    drop(room, words)
+    room.until(lambda: head(room) == "No images in that folder", "it is said")
+    room.one("uploads-left").find_element(By.TAG_NAME, "summary").click()
+    assert HOSTILE in room.one("uploads-left").text
+    room.said("No images in that folder")
+    room.click("uploads-close")
+    room.until(lambda: not room.all("uploads"), "and closed")
+    assert room.js("return document.querySelectorAll('img[src=x], [onerror]').length") == 0
 
 
 def test_three_hundred_files_of_a_folder_keep_the_panel_light(
-    page: Page, way: UploadWay, folder: Callable[[str, int], Path]
+    room: Page, way: UploadWay, tmp_path: Path
 ) -> None:
-    page.open("/?collection=many")
-    choose_folder(page, folder("many", 300))
-    page.until(lambda: "Uploading" in head(page), "they are on their way")
+    room.open("/?collection=many")
+    choose_folder(room, make_folder(tmp_path / "many", 300))
     drawn = []
     for some in range(30, 301, 30):
-        page.until(lambda some=some: way.sent() >= some, f"{some} are sent")
-        drawn.append(page.js("return document.querySelectorAll('#uploads li').length"))
-    page.until(lambda: not page.all("uploads-cancel"), "all are sent")
+        room.until(lambda some=some: way.sent() >= some, f"{some} are sent")
+        drawn.append(room.js("return document.querySelectorAll('#uploads li').length"))
+        if some == 150:
+            assert " % · " in room.driver.title
+    room.until(lambda: not room.all("uploads-cancel"), "all are sent")
+    assert room.driver.title == "Image Intellisense"
     assert 0 < min(drawn) <= max(drawn) <= 50
     assert sum(way.sizes()) == 300
     assert len(way.sizes()) <= 12, way.sizes()
-    looks = [a.path for a in way.all if a.path.startswith("/api/images?ids=")]
+    looks = [asked.path for asked in way.all if asked.path.startswith("/api/images?ids=")]
     assert looks
     assert all(look.count("%2C") < 100 for look in looks)
-    page.until(lambda: "ready" in rows(page).values(), "the first is searchable")
-    page.js("document.querySelector('[data-state=ready] [data-testid=upload-open]').click()")
-    page.one("viewer")
-    page.click("viewer-close")
+    room.until(lambda: "ready" in states(room).values(), "the first is searchable")
+    room.js("document.querySelector('[data-state=ready] [data-testid=upload-open]').click()")
+    room.one("viewer")
+    room.click("viewer-close")
+
+
+def test_cancelling_in_the_middle_keeps_what_is_sent_and_each_can_be_tried_again(
+    room: Page, way: UploadWay, quick: LocalStack, tmp_path: Path
+) -> None:
+    go = way.hold(after=6)
+    room.open("/?collection=half")
+    choose_folder(room, make_folder(tmp_path / "half", 30))
+    room.until(lambda: way.sent() == 10, "four are on their way behind six")
+    one = room.one("upload-cancel")
+    room.js("arguments[0].focus()", one)
+    room.press(Keys.ENTER)
+    room.until(lambda: "cancelled" in states(room).values(), "one is cancelled")
+    assert room.js("return document.activeElement.closest('#uploads') !== null")
+    room.click("uploads-cancel")
+    go.set()
+    room.until(lambda: head(room) == "6 images searchable", "six are")
+    assert len(quick.get("/images", collection="half")["items"]) == 6
+    assert room.one("uploads").text.count("Cancelled · 24") == 1
+    room.click("upload-retry")
+    room.until(lambda: head(room) == "7 images searchable", "it was tried again")
+
+
+def test_the_same_file_twice_at_once_is_told_and_sent_once(
+    room: Page, quick: LocalStack, tmp_path: Path
+) -> None:
+    first = make_folder(tmp_path / "a", 3)
+    second = tmp_path / "b"
+    second.mkdir()
+    for file in first.iterdir():
+        copy_of(file, second / file.name, picture(93) if file.stem == "IMG_0002" else b"")
+    room.open("/?collection=twice")
+    drop(room, first, second)
+    left = room.one("uploads-left")
+    assert left.text == "2 files left out: 2 here already, sent once"
+    room.until(lambda: head(room) == "4 images searchable", "the others are sent")
+    assert len(quick.get("/images", collection="twice")["items"]) == 4
+
+
+def test_files_dropped_before_the_page_knows_what_to_do_with_them_are_not_lost(
+    room: Page, way: UploadWay, tmp_path: Path
+) -> None:
+    left = [2]
+
+    def late(asked: Asked) -> Say | None:
+        if asked.path == "/js/uploads/desk.js" and left[0]:
+            left[0] -= 1
+            return Say(503)
+        return None
+
+    way.judge = late
+    room.open("/?collection=late")
+    drop(room, make_folder(tmp_path / "late", 2))
+    room.said("The page does not answer. The files wait, and go as soon as it does")
+    assert room.js(BEFORE_LEAVING)
+    room.until(lambda: room.all("uploads") and head(room) == "2 images searchable", "they are sent")
+    expected(room, "503")
+
+
+def test_a_type_that_is_refused_once_is_not_asked_for_again(
+    room: Page, way: UploadWay, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{n}.svg" for n in range(12)]
+    for file in files:
+        file.write_text("<svg/>")
+    good = tmp_path / "good.png"
+    good.write_bytes(picture(5))
+    room.open("/?collection=kinds")
+    room.choose(*files, good)
+    room.until(lambda: head(room) == "1 image searchable", "the good one is")
+    room.until(lambda: "12 rejected" in room.one("uploads").text, "the others are told apart")
+    assert "not an image of a kind we read" in room.uploaded("0.svg", "rejected").text
+    assert len(way.sizes()) == 2
+    expected(room, "415")
+
+
+def test_how_far_it_is_and_how_long_it_takes_is_told_in_words(room: Page, tmp_path: Path) -> None:
+    said = """
+      const {texts} = await import("/js/texts.js");
+      return [20, 70, 300, 5400, 9000].map(texts.timeLeft);
+    """
+    room.open("/?collection=words")
+    assert room.driver.execute_async_script(
+        f"const done = arguments[0]; (async () => {{ {said} }})().then(done)"
+    ) == [
+        "less than a minute left", "about 1 minute left", "about 5 minutes left",
+        "about 2 hours left", "about 3 hours left",
+    ]  # fmt: skip
+    with slow_line(room, 60_000):
+        big = tmp_path / "big.bmp"
+        big.write_bytes(b"BM" + bytes(800_000))
+        room.choose(big)
+        room.until(lambda: " left" in room.one("uploads").text, "the time left is shown")
+        room.until(lambda: "% uploaded" in room.js("return announce.textContent"), "and said")
+        room.click("uploads-cancel")

@@ -50,6 +50,7 @@ class UploadWay(Between):
         self.lifetime = 300.0
         """Seconds that a place is good for."""
         self.all: list[Asked] = []
+        """All that came, in order."""
         self._given: dict[str, float] = {}
         self._bucket = ""
 
@@ -60,6 +61,24 @@ class UploadWay(Between):
     def sent(self) -> int:
         """Transfers to the bucket so far."""
         return sum(a.path == BUCKET for a in list(self.all))
+
+    def hold(self, *, after: int) -> threading.Event:
+        """Transfers behind the first `after` wait until the event is set, and are then passed on;
+        those that were called off meanwhile are not."""
+        go, passed, lock = threading.Event(), [0], threading.Lock()
+
+        def judge(asked: Asked) -> Say | None:
+            if asked.path == BUCKET:
+                with lock:
+                    passed[0] += 1
+                    waits = passed[0] > after and not go.is_set()
+                if waits:
+                    go.wait()
+                    raise Cut
+            return None
+
+        self.judge = judge
+        return go
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer | None:
         asked = Asked(method, path, body)

@@ -103,7 +103,7 @@ export class Uploads {
   /** @param {Upload} upload */
   retry(upload) {
     if (upload.state !== "failed" && upload.state !== "cancelled") return;
-    Object.assign(upload, { id: "", tries: 0 });
+    Object.assign(upload, { id: "", tries: 0, place: null });
     this.set(upload, "queued");
     this.pause.end();
     this.fill();
