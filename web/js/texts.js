@@ -259,7 +259,7 @@ export const texts = {
   uploadsMore: (/** @type {number} */ n) => `Show ${count(n)} more`,
   uploadReason: (/** @type {string} */ state, /** @type {string} */ reason) => `${state}: ${reason}`,
   uploadingCount: (/** @type {number} */ done, /** @type {number} */ n) => `Uploading ${count(Math.min(done + 1, n))} of ${count(n)}`,
-  uploadsPaused: (/** @type {number} */ n) => `${many(n, "file")} wait`,
+  uploadsPaused: (/** @type {number} */ n) => (n === 1 ? "1 file waits" : `${count(n)} files wait`),
   percent: (/** @type {number} */ n) => `${count(n)} %`,
   uploadedShare: (/** @type {number} */ n, /** @type {string} */ left) => `${count(n)} % uploaded${left && `, ${left}`}`,
   timeLeft: (/** @type {number} */ s) =>

@@ -36,10 +36,14 @@ export class Pause {
     this.#begin("lost", texts.connectionLost, () => this.#probe(), 0);
   }
 
-  /** API or bucket say that they cannot, for now. @param {string} reason @param {number} [until] ms since 1970, where they say it */
-  busy(reason, until = 0) {
+  /**
+   * API or bucket say that they cannot, for now.
+   * @param {string} reason
+   * @param {{until?: number, throttled?: boolean}} [how] `until`: ms since 1970, where they say it; a throttle is waited for however often it comes
+   */
+  busy(reason, { until = 0, throttled = false } = {}) {
     if (this.on) return;
-    if (!until && this.#faults.busy >= FAULTS) return this.stop("refused", reason);
+    if (!throttled && this.#faults.busy >= FAULTS) return this.stop("refused", reason);
     this.#begin("busy", texts.pausedFor(reason), () => this.end(), until);
   }
 
@@ -81,7 +85,7 @@ export class Pause {
 
   /** @param {"lost"|"busy"} kind @param {() => void} then @param {number} [until] */
   #later(kind, then, until) {
-    const wait = until ? Math.max(0, until - Date.now()) : Math.min(LAST_MS, FIRST_MS * 2 ** this.#faults[kind]);
+    const wait = Math.max((until ?? 0) - Date.now(), Math.min(LAST_MS, FIRST_MS * 2 ** this.#faults[kind]));
     this.#faults[kind] += 1;
     this.#timer = setTimeout(then, wait);
   }

@@ -116,7 +116,7 @@ export class Places {
       this.#askedAt = 0;
       return;
     }
-    if (error.passing) return pause.busy(error.message, error.retryAt);
+    if (error.passing) return pause.busy(error.message, { until: error.retryAt, throttled: error.status === 429 });
     const at = /^files\.(\d+)/.exec(error.field);
     const one = at ? batch[Number(at[1])] : batch.length === 1 && error.field !== "collection" ? batch[0] : undefined;
     if (!one || !FILE_REFUSED.has(error.status)) return pause.stop("refused", error.message);
