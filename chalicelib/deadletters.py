@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 from aws_lambda_powertools import Logger
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from chalicelib import deadline
 from chalicelib.errors import IntellisenseError, InvalidRequest, NotFound, Transient
@@ -91,7 +91,11 @@ class Chosen(Wire):
 
 
 class Discarded(Chosen):
-    reason: str
+    reason: Annotated[
+        str,
+        Field(json_schema_extra={"maxLength": MOST_OF_A_REASON, "pattern": r"\S"}),
+    ]
+    """Checked by `DeadLetters.discard`, once its gaps are closed."""
 
 
 class DeadLetters:

@@ -16,6 +16,7 @@ from chalicelib.auth import RESOURCE_SERVER
 from chalicelib.contract import Operation
 from chalicelib.examples import EXAMPLES, PATH_EXAMPLES
 from chalicelib.parameters import Parameter, Query
+from chalicelib.queries import KINDS
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
@@ -60,6 +61,33 @@ _SECURITY = {
     },
 }
 _SCHEMES = {"cognito": ("bearer", "session"), "iam": ("sigv4",), "none": ()}
+
+
+def _just(*names: str) -> dict[str, Any]:
+    """Exactly one of these is there, and is not null."""
+    there = {"not": {"type": "null"}}
+    return {"oneOf": [{"required": [name], "properties": {name: there}} for name in names]}
+
+
+_ONE_OR_ALL = {
+    "oneOf": [
+        {
+            "required": ["id"],
+            "properties": {"id": {"type": "string", "minLength": 1}, "all": {"const": False}},
+        },
+        {
+            "required": ["all"],
+            "properties": {"all": {"const": True}, "id": {"enum": [None, ""]}},
+        },
+    ]
+}
+_RULES: dict[str, dict[str, Any]] = {
+    "Part": _just(*KINDS),
+    "SearchRequest": _just(*KINDS, "parts"),
+    "Chosen": _ONE_OR_ALL,
+    "Discarded": _ONE_OR_ALL,
+}
+"""What these models check by code, as far as JSON Schema can say it."""
 
 
 class Described(Protocol):
@@ -120,6 +148,7 @@ class _Schemas:
             name: _closed(_untitled(schema)) for name, schema in found["$defs"].items()
         }
         for name, schema in self._all.items():
+            schema |= _RULES.get(name, {})
             if name in EXAMPLES:
                 schema["examples"] = EXAMPLES[name]
 

@@ -146,6 +146,13 @@ def _moment_given(value: object) -> object:
     return moment
 
 
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 20.0 is as whole as 20 (RFC 8259, 6; and so JSON Schema's
+    "integer", https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.3)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
 Moment = Annotated[datetime | date, BeforeValidator(_moment_given)]
 Collection = Annotated[str, StringConstraints(max_length=200)]
 
@@ -175,8 +182,8 @@ class Filters(Wire):
     date_to: Moment | None = None
     format: Format | None = None
     orientation: Orientation | None = None
-    min_width: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    min_height: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    min_width: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
+    min_height: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
     camera: Annotated[str, StringConstraints(max_length=300)] | None = None
     near: Near | None = None
     all_of: Annotated[tuple[Filters, ...], Field(min_length=1)] | None = None
