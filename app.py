@@ -14,6 +14,7 @@ from chalicelib.answers import Addresses
 from chalicelib.config import origins_of
 from chalicelib.deadletters import Chosen, Discarded
 from chalicelib.errors import IntellisenseError, NotFound
+from chalicelib.handed import SHARE
 from chalicelib.index.base import ALL
 from chalicelib.index.narrowed import narrowed
 from chalicelib.log import SERVICE
@@ -175,7 +176,7 @@ def get_thumbnail(id: str) -> Response:
 def redirect_to(bucket: Bucket, key: str, *, save_as: str = "") -> Response:
     seconds = services().settings.presign_seconds
     url = bucket.presign_get(key, seconds, save_as=save_as)
-    return api.redirect(url, cache_seconds=seconds // 2)
+    return api.redirect(url, cache_seconds=seconds // SHARE)
 
 
 @app.answers("GET", "/search", "read", asks=parameters.SEARCH, gives=shapes.Found, refuses=(404,))

@@ -12,7 +12,7 @@ from chalicelib.copies import Copy, Folded, judge
 from chalicelib.errors import NotFound
 from chalicelib.index.base import Searched
 from chalicelib.ingest import Ingest, log_outcome
-from chalicelib.records import Filters, ImageRecord, State, Whole, Wire
+from chalicelib.records import WHOLE, Filters, ImageRecord, State, Wire
 from chalicelib.storage import Bucket, Missing, Unchanged
 
 MAX_IDS = 100
@@ -23,7 +23,7 @@ class ListRequest(Wire):
 
     states: tuple[State, ...] = ("ready",)
     filters: Filters = Filters()
-    limit: Annotated[Whole, Field(ge=1, le=200)] = 50
+    limit: Annotated[int, Field(ge=1, le=200), WHOLE] = 50
     cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from chalicelib import vectors, words
 from chalicelib.copies import Collapse
 from chalicelib.errors import InvalidRequest
-from chalicelib.records import Filters, Whole, Wire
+from chalicelib.records import WHOLE, Filters, Wire
 from chalicelib.relevance import Order
 
 MAX_PARTS = 10
@@ -101,7 +101,7 @@ class SearchRequest(Wire):
     collapse: Collapse = "none"
     order: Order = "best"
     closest: bool = False
-    limit: Annotated[Whole, Field(ge=1, le=200)] = 20
+    limit: Annotated[int, Field(ge=1, le=200), WHOLE] = 20
     cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
 
     @model_validator(mode="after")

@@ -152,7 +152,9 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+WHOLE = BeforeValidator(_whole)
+"""Behind the bounds of an int: in front of them the JSON schema would lack these."""
+
 Moment = Annotated[datetime | date, BeforeValidator(_moment_given)]
 Collection = Annotated[str, StringConstraints(max_length=200)]
 
@@ -182,8 +184,8 @@ class Filters(Wire):
     date_to: Moment | None = None
     format: Format | None = None
     orientation: Orientation | None = None
-    min_width: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
-    min_height: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
+    min_width: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
+    min_height: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
     camera: Annotated[str, StringConstraints(max_length=300)] | None = None
     near: Near | None = None
     all_of: Annotated[tuple[Filters, ...], Field(min_length=1)] | None = None

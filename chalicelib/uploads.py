@@ -21,7 +21,7 @@ from chalicelib.formats.raw_kinds import kind_of
 from chalicelib.forms import image_metadata
 from chalicelib.log import SERVICE
 from chalicelib.quota import NoQuota, Quota
-from chalicelib.records import Whole, Wire, image_id
+from chalicelib.records import WHOLE, Wire, image_id
 from chalicelib.storage import Bucket
 
 logger = Logger(service=SERVICE, child=True)
@@ -85,7 +85,7 @@ class FileToUpload(Wire):
 
     name: Name
     type: Annotated[str, StringConstraints(max_length=100)] = ""
-    size: Annotated[Whole, Field(ge=1)]
+    size: Annotated[int, Field(ge=1), WHOLE]
     sha256: Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")] = ""
 
 

@@ -344,6 +344,21 @@ def test_a_presigned_post_brings_bytes_type_and_metadata(s3: S3Bucket) -> None:
     assert (look.data, look.info.name, look.info.owner) == (b"bytes", "Möwe.png", "anna@home")
 
 
+def test_what_is_read_by_a_presigned_address_may_be_kept_and_asked_for_again(s3: S3Bucket) -> None:
+    s3.put("x.png", b"bytes", "image/png")
+    url = s3.presign_get("x.png", 60)
+    assert s3.presign_get("x.png", 60) == url, "the browser knows bytes by their address"
+    first = requests.get(url, timeout=10)
+    assert (first.status_code, first.content) == (200, b"bytes")
+    assert first.headers["Cache-Control"] == "private, max-age=60"
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = requests.get(url, headers=known, timeout=10)
+    assert (again.status_code, again.content) == (304, b"")
+    s3.put("x.png", b"other", "image/png")
+    changed = requests.get(url, headers=known, timeout=10)
+    assert (changed.status_code, changed.content) == (200, b"other")
+
+
 def test_a_presigned_get_gives_the_bytes_and_the_name_to_save_as(s3: S3Bucket) -> None:
     s3.put("x.png", b"bytes", "image/png")
     url = s3.presign_get("x.png", 60, save_as="Möwe 1.png")

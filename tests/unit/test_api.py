@@ -1008,7 +1008,7 @@ def test_file_and_thumbnail_are_redirects_that_do_not_outlive_their_signature(si
     shown = site.get(f"/images/{ID}/file")
     assert (shown.status, shown.text) == (302, "")
     assert shown.headers["location"] == "memory://photos/1?expires=300&as="
-    assert shown.headers["cache-control"] == "private, max-age=150"
+    assert shown.headers["cache-control"] == "private, max-age=100"
     saved = site.get(f"/images/{ID}/file", download="1")
     assert "as=img0001.png" in saved.headers["location"]
     small = site.get(f"/images/{ID}/thumbnail", v="abc")

@@ -21,6 +21,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "chalicelib.facts",
         "chalicelib.forms",
         "chalicelib.gate",
+        "chalicelib.handed",
         "chalicelib.letters",
         "chalicelib.log",
         "chalicelib.overlap",

@@ -1,0 +1,141 @@
+"""The running stack keeps to the contract it tells: Schemathesis makes requests of all kinds from
+`GET /openapi.json`, right and wrong ones, and holds every answer to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.fakes.issuer import CLIENT, Issuer, serving
+from tests.integration.local_stack import LocalStack, running
+from tests.integration.pictures import plain
+
+pytestmark = [pytest.mark.xdist_group("contract"), pytest.mark.timeout(900)]
+
+CONFIG = """
+# An image is listed once it is indexed, a moment after POST /images has answered.
+[checks]
+ensure_resource_availability.enabled = false
+
+# What no JSON Schema can say: parameters of a query string that exclude each other, cursors that
+# only this server makes, words that leave nothing to look for, base64 of no picture, and names
+# and types that are none of an image's.
+{excused}
+"""
+
+EXCUSED = {
+    "GET /images": [400],
+    "GET /search": [400],
+    "POST /search": [400, 422],
+    "POST /images": [400, 413],
+    "POST /uploads": [415],
+}
+"""Errors that a request may be answered with though it fits the document."""
+
+ACCEPTED = ["2xx", "3xx", "401", "403", "404", "429"]
+
+
+def schemathesis(
+    folder: Path, url: str, *more: str, phases: str, examples: int
+) -> subprocess.CompletedProcess[str]:
+    """One run of the command, the same every time."""
+    excused = "\n".join(
+        f'[[operations]]\ninclude-name = "{name}"\n'
+        f"checks.positive_data_acceptance.expected-statuses = "
+        f"{json.dumps([*ACCEPTED, *map(str, statuses)])}\n"
+        for name, statuses in EXCUSED.items()
+    )
+    config = folder / "schemathesis.toml"
+    config.write_text(CONFIG.format(excused=excused))
+    return subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config)),
+            *("run", f"{url}/openapi.json", "--phases", phases, "--max-examples", str(examples)),
+            *("--seed", "1", "--generation-deterministic"),
+            *("--suppress-health-check", "all", "--warnings", "off", "--no-color"),
+            *("--continue-on-failure", *more),
+        ],
+        cwd=folder, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def open_stack(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """Without sign-in, with some pictures in it."""
+    with running(tmp_path_factory.mktemp("open") / "data", tiny, "--no-ocr") as stack:
+        fill(stack)
+        yield stack
+
+
+def fill(stack: LocalStack) -> None:
+    for number, colour in enumerate(("red", "green", "blue", "white", "black") * 4):
+        stack.put(f"colours/{colour}-{number}.jpg", plain(colour, number))
+
+
+@pytest.mark.parametrize("part", ["file", "thumbnail"])
+def test_a_browser_that_has_a_picture_need_not_fetch_it_again(
+    open_stack: LocalStack, part: str
+) -> None:
+    known = open_stack.put("kept/picture.jpg", plain("red", 1))
+    open_stack.known(known)
+    way = [open_stack.request("GET", f"/images/{known}/{part}") for _ in range(2)]
+    assert {answer.headers["Cache-Control"] for answer in way} == {"private, max-age=100"}
+    (address,) = {answer.headers["Location"] for answer in way}
+    first = requests.get(address, timeout=60)
+    assert first.headers["Cache-Control"] == "private, max-age=300"
+    assert first.headers["Content-Type"] == "image/jpeg"
+    again = requests.get(address, headers={"If-None-Match": first.headers["ETag"]}, timeout=60)
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_contract_is_compressed_kept_and_asked_for_again(open_stack: LocalStack) -> None:
+    first = open_stack.request("GET", "/openapi.json")
+    assert first.headers["Content-Encoding"] == "gzip"
+    assert first.headers["Vary"] == "Accept-Encoding"
+    assert first.json()["servers"] == [{"url": open_stack.url}]
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = open_stack.request("GET", "/openapi.json", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_right_and_wrong_requests_are_answered_as_the_contract_says(
+    open_stack: LocalStack, tmp_path: Path
+) -> None:
+    done = schemathesis(tmp_path, open_stack.url, phases="examples,coverage,fuzzing", examples=10)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No issues found" in done.stdout, done.stdout
+
+
+def test_requests_that_follow_from_each_other_are_too(
+    open_stack: LocalStack, tmp_path: Path
+) -> None:
+    done = schemathesis(tmp_path, open_stack.url, phases="stateful", examples=15)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_with_sign_in_the_contract_holds_and_nothing_is_open_that_should_not_be(
+    tiny: Path, tmp_path: Path
+) -> None:
+    with serving() as issuer:
+        file = tmp_path / "sign-in.json"
+        file.write_text(
+            json.dumps({"issuer": issuer.url, "url": host_of(issuer), "client_id": CLIENT})
+        )
+        with running(tmp_path / "data", tiny, "--no-ocr", "--sign-in", str(file)) as stack:
+            fill(stack)
+            token = issuer.person("anna", "admin")
+            done = schemathesis(
+                tmp_path, stack.url, "-H", f"Authorization: Bearer {token}",
+                phases="examples,coverage,fuzzing", examples=10,
+            )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def host_of(issuer: Issuer) -> str:
+    return "/".join(issuer.url.split("/")[:3])
