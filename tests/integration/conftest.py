@@ -10,6 +10,7 @@ import pytest
 from tests.integration.client_runs import Machine, Way, way_to
 from tests.integration.local_stack import LocalStack, running
 from tests.integration.opensearch_index import Place, place_on
+from tests.integration.pictures import plain
 from tests.integration.proxy import Proxy, proxy_before
 from tests.opensearch_server import Server
 
@@ -45,3 +46,12 @@ def machine(open_stack: LocalStack, tmp_path: Path) -> Machine:
 def way(open_stack: LocalStack) -> Iterator[Way]:
     with way_to(open_stack) as way:
         yield way
+
+
+@pytest.fixture(scope="session")
+def contract_stack(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A stack without sign-in for those who ask it anything at all: nobody else's is in it."""
+    with running(tmp_path_factory.mktemp("contract") / "data", tiny, "--no-ocr") as stack:
+        for number, colour in enumerate(("red", "green", "blue", "white", "black") * 4):
+            stack.put(f"colours/{colour}-{number}.jpg", plain(colour, number))
+        yield stack
