@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -70,7 +71,8 @@ def schemathesis(
 def test_a_browser_that_has_a_picture_need_not_fetch_it_again(
     contract_stack: LocalStack, part: str
 ) -> None:
-    known = contract_stack.put("kept/picture.jpg", plain("red", 1))
+    given = {"ContentType": "image/jpeg"}
+    known = contract_stack.put("kept/picture.jpg", plain("red", 1), **given)
     contract_stack.known(known)
     way = [contract_stack.request("GET", f"/images/{known}/{part}") for _ in range(2)]
     assert {answer.headers["Cache-Control"] for answer in way} == {"private, max-age=100"}
@@ -118,9 +120,11 @@ def test_with_sign_in_the_contract_holds_and_nothing_is_open_that_should_not_be(
             json.dumps({"issuer": issuer.url, "url": host_of(issuer), "client_id": CLIENT})
         )
         with running(tmp_path / "data", tiny, "--no-ocr", "--sign-in", str(file)) as stack:
-            for colour in ("red", "green", "blue"):
-                stack.put(f"colours/{colour}.jpg", plain(colour))
             token = issuer.person("anna", "admin")
+            for colour in ("red", "green", "blue"):
+                sent = {"file": base64.b64encode(plain(colour)).decode(), "name": f"{colour}.jpg"}
+                who = {"Authorization": f"Bearer {token}"}
+                assert stack.request("POST", "/images", json=sent, headers=who).status_code == 201
             done = schemathesis(
                 tmp_path, stack.url, "-H", f"Authorization: Bearer {token}",
                 phases=PHASES, examples=5,
