@@ -107,8 +107,8 @@ class Page:
         yield self
         complaints = self.console()
         self.leave()
-        assert self.forbidden == []
-        assert complaints == []
+        assert not self.forbidden, self.forbidden
+        assert not complaints, complaints
 
     def leave(self) -> None:
         """Undo what a test has set, and leave the page."""

@@ -1,7 +1,7 @@
 /** How sure an answer is, in words and three bars, and what an image was found by. */
 import { el } from "../shared/dom.js";
 import { marked } from "../shared/marks.js";
-import { nameOf } from "../shared/format.js";
+import { shown } from "../shared/format.js";
 import { texts } from "../texts.js";
 
 /**
@@ -28,10 +28,11 @@ export function barsOf(image) {
 
 /** What to say of an image that words of the query were found in: the field's name, and it with them marked. @param {Image} image @returns {{label: string, nodes: (Node|string)[]}|null} */
 export function foundIn({ name, collection, camera, text, words }) {
-  const values = { name: nameOf({ name }), text: text ?? "", collection, camera };
+  const values = { name, text, collection, camera };
   for (const field of /** @type {Field[]} */ (Object.keys(values))) {
     const here = words?.[field];
-    if (here?.length && values[field]) return { label: texts.foundIn[field], nodes: marked(shortened(values[field], here), here) };
+    const value = values[field];
+    if (here?.length && value) return { label: texts.foundIn[field], nodes: marked(shown(shortened(value, here)), here) };
   }
   return null;
 }

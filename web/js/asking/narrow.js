@@ -1,5 +1,6 @@
 /** Narrowing an answer down: what its images have in common, with how many there are of each. */
 import { byId, el } from "../shared/dom.js";
+import { shown } from "../shared/format.js";
 import { texts } from "../texts.js";
 
 /**
@@ -42,16 +43,16 @@ export class Narrow {
     const values = Object.entries(counts).filter(([value]) => value).sort(([, a], [, b]) => b - a);
     const isOn = (/** @type {string} */ value) => Object.entries(FILTER[kind](value)).every(([name, wanted]) => query[/** @type {keyof Query} */ (name)] === wanted);
     if (values.length < 2 && !values.some(([value]) => isOn(value))) return [];
-    const shown = values.slice(0, MOST);
-    if (kind === "year") shown.sort(([a], [b]) => b.localeCompare(a));
-    return shown.map(([value, n]) => this.#chip(kind, value, n, isOn(value)));
+    const most = values.slice(0, MOST);
+    if (kind === "year") most.sort(([a], [b]) => b.localeCompare(a));
+    return most.map(([value, n]) => this.#chip(kind, value, n, isOn(value)));
   }
 
   /** @param {keyof Facets} kind @param {string} value @param {number} n @param {boolean} on */
   #chip(kind, value, n, on) {
     const filter = FILTER[kind](value);
     const change = on ? Object.fromEntries(Object.keys(filter).map((name) => [name, ""])) : filter;
-    const text = kind === "format" ? value.toUpperCase() : value;
+    const text = shown(kind === "format" ? value.toUpperCase() : value);
     return el("button", { type: "button", "aria-pressed": String(on), "aria-label": texts.narrowTo(texts.facet[kind], text, n), data: { testid: "narrow-chip", value: `${kind}:${value}` }, on: { click: () => this.onChange(change) } },
       el("span", { text }), el("span", { class: "n", text: n.toLocaleString("en") }));
   }

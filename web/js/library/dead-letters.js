@@ -1,6 +1,7 @@
 /** The list of what could not be processed, with the reason: to be tried again, or discarded with one. */
 import { announce } from "../shared/announce.js";
 import { button, el } from "../shared/dom.js";
+import { shown } from "../shared/format.js";
 import { formatDate } from "../shared/told.js";
 import { texts } from "../texts.js";
 
@@ -11,7 +12,7 @@ const why = (error) => (error instanceof Error ? error.message : String(error));
 
 /** @param {Letter} letter */
 function nameOf(letter) {
-  return letter.keys.length ? letter.keys[0] : texts.deadNoEvent;
+  return letter.keys.length ? shown(letter.keys[0]) : texts.deadNoEvent;
 }
 
 export class DeadLetters {

@@ -24,5 +24,19 @@ export function safeUrl(url) {
   }
 }
 
+const NO_CHARACTER = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+
+/**
+ * A text of someone's, such as a name, as it may stand among ours. What turns the order of characters
+ * round ("gnp.exe" read backwards) or is none shows as a mark; what is written from right to left
+ * turns nothing but itself (https://www.unicode.org/reports/tr9/#Explicit_Directional_Isolates).
+ * @param {string} text
+ */
+export function shown(text) {
+  const plain = text.replace(NO_CHARACTER, "\ufffd");
+  return RIGHT_TO_LEFT.test(plain) ? `\u2068${plain}\u2069` : plain;
+}
+
 /** @param {{name?: string}} image */
-export const nameOf = (image) => image.name || texts.unnamed;
+export const nameOf = (image) => shown(image.name || texts.unnamed);

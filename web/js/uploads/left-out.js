@@ -1,5 +1,6 @@
 /** What of folders was not sent, and why: a count for each reason, and the names for who wants them. */
 import { el } from "../shared/dom.js";
+import { shown } from "../shared/format.js";
 import { texts } from "../texts.js";
 
 /** @typedef {import("./folders.js").LeftWhy} LeftWhy */
@@ -57,6 +58,6 @@ export class LeftOut {
     if (!this.element.open) return this.list.replaceChildren();
     this.list.replaceChildren(...this.#reasons.map(([why, names]) => el("p", {},
       el("strong", { text: texts.leftWhy[why](names.length) }),
-      ` ${names.slice(0, NAMES).join(", ")}${names.length > NAMES ? texts.andMore(names.length - NAMES) : ""}`)));
+      ` ${names.slice(0, NAMES).map(shown).join(", ")}${names.length > NAMES ? texts.andMore(names.length - NAMES) : ""}`)));
   }
 }

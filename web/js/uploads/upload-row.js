@@ -12,7 +12,7 @@ export class UploadRow {
 
   /** @param {Upload} upload @param {import("./uploads.js").Uploads} uploads @param {(image: import("../api.js").Image) => void} onOpen */
   constructor(upload, uploads, onOpen) {
-    const { name } = upload.file;
+    const name = nameOf(upload.file);
     this.upload = upload;
     this.mark = el("span", { class: "mark" });
     this.name = el("span", { class: "name", text: name });

@@ -1,7 +1,7 @@
 /** The facts of an image beside it, and what it was found by. */
 import { barsOf, foundBy, sureness } from "../answer/why.js";
 import { el } from "../shared/dom.js";
-import { formatBytes, nameOf } from "../shared/format.js";
+import { formatBytes, nameOf, shown } from "../shared/format.js";
 import { marked } from "../shared/marks.js";
 import { formatDate, formatExposure, formatLocation, formatTaken, mapUrl } from "../shared/told.js";
 import { texts } from "../texts.js";
@@ -39,10 +39,10 @@ function rowsOf(image) {
     [names.file, file],
     [names.taken, image.taken_at && formatTaken(image.taken_at)],
     [names.uploaded, image.uploaded_at && formatDate(image.uploaded_at)],
-    [names.camera, image.camera && marked(image.camera, words?.camera)],
-    [names.lens, image.lens],
+    [names.camera, image.camera && marked(shown(image.camera), words?.camera)],
+    [names.lens, image.lens && shown(image.lens)],
     [names.exposure, image.exposure && formatExposure(image.exposure)],
-    [names.collection, image.collection && marked(image.collection, words?.collection)],
+    [names.collection, image.collection && marked(shown(image.collection), words?.collection)],
     [names.location, map],
     [names.score, score],
     [names.state, image.state !== "ready" && (image.reason || image.state)],
