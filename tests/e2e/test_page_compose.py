@@ -101,8 +101,9 @@ LIBRARY = "/?collection=compose&copies=all"
 
 
 def test_a_picture_dropped_on_the_box_is_made_small_upright_and_sent_once(
-    page: Page, site: LocalStack, pictures: dict[str, str], cat: bytes
+    page_at: Page, site: LocalStack, pictures: dict[str, str], cat: bytes
 ) -> None:
+    page = page_at
     page.run_first(SENT)
     page.open(LIBRARY)
     give(page, "dragenter", ("cat.jpg", "image/jpeg", cat), at="#search")
@@ -127,6 +128,8 @@ def test_a_picture_dropped_on_the_box_is_made_small_upright_and_sent_once(
     again = json.loads(page.js("return sent.at(-1)"))
     assert (again["vector"], "image" in again) == (vector, False)
     assert page.ids() == told(site, {"vector": vector})
+    assert page.axe() == []
+    page.shot("compose-picture")
 
 
 def test_its_link_gives_the_same_answer_in_a_browser_that_has_never_been_here(
@@ -239,8 +242,9 @@ def test_what_the_browser_cannot_read_is_sent_as_it_is(
 
 
 def test_a_weight_is_set_by_keys_and_by_the_mouse_and_stands_in_the_address(
-    page: Page, site: LocalStack, pictures: dict[str, str]
+    page_at: Page, site: LocalStack, pictures: dict[str, str]
 ) -> None:
+    page = page_at
     lion = pictures["lion"]
     page.open(f"{LIBRARY}&q=a+horse&like={lion}&not=people&closest=true")
     looks_for(page, "Like lion.jpg", "With “a horse”", "Without “people”")
@@ -252,6 +256,8 @@ def test_a_weight_is_set_by_keys_and_by_the_mouse_and_stands_in_the_address(
     weights[0].send_keys(Keys.ENTER)
     slider = page.one("weight")
     assert page.focused()["testid"] == "weight"
+    assert page.axe() == []
+    page.shot("compose-weight")
     assert slider.accessible_name == "How much the picture counts"
     page.press(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
     page.until(lambda: page.asked()["like"] == f"{lion}~90", "the address says it")
@@ -340,6 +346,40 @@ def test_nothing_is_asked_in_the_middle_of_a_composition(page: Page) -> None:
     page.until(lambda: page.asked().get("q") == "猫", "it is asked once it is written")
     page.settled()
     assert len(page.js(asked)) == 1
+
+
+def test_words_typed_in_one_go_are_asked_for_once_and_call_off_what_was_asked_before(
+    page: Page,
+) -> None:
+    page.run_first(
+        """
+        window.asked = [];
+        const asks = window.fetch;
+        window.fetch = (...of) => {
+          if (String(of[0]).includes("q=")) window.asked.push([String(of[0]), of[1].signal]);
+          return String(of[0]).includes("q=slow")
+            ? new Promise((_, refuse) => of[1].signal.addEventListener("abort",
+                () => refuse(of[1].signal.reason)))
+            : asks(...of);
+        };
+        window.type = (...texts) => {
+          const box = document.getElementById("search");
+          for (const text of texts) {
+            box.value = text;
+            box.dispatchEvent(new InputEvent("input", {bubbles: true}));
+          }
+        };
+        """
+    )
+    page.open("/?collection=seeds")
+    page.js("type('s', 'sl', 'slow')")
+    page.until(lambda: page.asked().get("q") == "slow", "it is asked")
+    assert page.js("return asked.map(([url, signal]) => signal.aborted)") == [False]
+    page.js("type('a', 'a c', 'a cat')")
+    page.until(lambda: page.asked().get("q") == "a cat", "the next is asked")
+    page.settled()
+    assert page.js("return asked.map(([url, signal]) => signal.aborted)") == [True, False]
+    assert "chelsea-the-cat.png" in page.one("item").get_attribute("title")
 
 
 def test_enter_asks_at_once_and_only_once(page: Page) -> None:

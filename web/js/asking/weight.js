@@ -1,5 +1,5 @@
 /** The slider by which a piece of a search is made to count more or less. */
-import { el } from "../shared/dom.js";
+import { byId, el } from "../shared/dom.js";
 import { texts } from "../texts.js";
 
 const WAIT_MS = 200;
@@ -13,7 +13,7 @@ export class Weight {
     this.slider = el("input", { type: "range", min: 10, max: 100, step: 5, data: { testid: "weight" } });
     this.panel = el("div", { class: "weight", popover: "auto", data: { testid: "weight-panel" } },
       el("span", { text: texts.countsLess, "aria-hidden": "true" }), this.slider, el("span", { text: texts.countsMore, "aria-hidden": "true" }));
-    document.body.append(this.panel);
+    byId("chips").after(this.panel);
   }
 
   close() {
