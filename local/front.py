@@ -95,8 +95,11 @@ class Front:
         return self._api(request)
 
     def _file(self, path: str) -> Path | None:
-        file = (self._web / (path.lstrip("/") or "index.html")).resolve()
-        return file if file.is_relative_to(self._web) and file.is_file() else None
+        try:
+            file = (self._web / (path.lstrip("/") or "index.html")).resolve()
+            return file if file.is_relative_to(self._web) and file.is_file() else None
+        except (OSError, ValueError):  # longer than a file's name may be, or a NUL in it
+            return None
 
     def _static(self, file: Path) -> Response:
         own = file == self._web / "config.json"
