@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 
@@ -56,7 +56,8 @@ class Transport:
         return session
 
     def get(self, path: str, **query: Any) -> Mapping[str, Any]:
-        return self.call("GET", path, query=query).body
+        said = {k: str(v).lower() if isinstance(v, bool) else v for k, v in query.items()}
+        return self.call("GET", path, query=said).body
 
     def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.call("POST", path, body=body).body
@@ -70,8 +71,9 @@ class Transport:
         body: Mapping[str, Any] | None = None,
     ) -> Answer:
         """Raises `ApiError`, `Unreachable`, `SignInNeeded` or `Stopped`."""
-        asked = requests.Request(method, self.url + path, params=query, json=body)
-        answer = self._answered(asked)
+        # A space as "+" would be signed as it stands, and read as a space (SigV4 knows %20 only).
+        said = "?" + urlencode(query, quote_via=quote, safe="") if query else ""
+        answer = self._answered(requests.Request(method, self.url + path + said, json=body))
         try:
             return Answer(answer.json() if answer.content else {}, answer.headers)
         except ValueError as error:
