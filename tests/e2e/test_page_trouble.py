@@ -129,6 +129,7 @@ def test_without_a_network_what_is_loaded_stays_and_the_search_goes_on_when_it_i
 
     troubled.ask("a rocket")
     troubled.notice("You are offline", "tries again by itself when you are back")
+    troubled.shot("trouble-offline")
     troubled.driver.back()
     troubled.until(lambda: troubled.ids() == shown, "what was found before is there")
     troubled.driver.forward()
@@ -169,6 +170,7 @@ def test_an_api_that_fails_is_told_of_and_asked_again_by_itself(
     middle.first(1, fault, SEARCH)
     troubled.ask("a rocket")
     troubled.notice(*told)
+    troubled.shot(f"trouble-{next(name for name, (f, _) in TROUBLES.items() if f == fault)}")
     troubled.until(troubled.ids, "the answer comes by itself")
     assert troubled.one("item").get_attribute("title") == "rocket.jpg"
     assert middle.times(SEARCH, "rocket") == 2

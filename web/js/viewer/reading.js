@@ -44,7 +44,9 @@ export class Reading {
   }
 
   async #copy() {
-    await copyText(this.text.textContent ?? "", this.section);
+    const copied = await copyText(this.text.textContent ?? "", this.section);
+    if (!copied) getSelection()?.selectAllChildren(this.text);
+    if (!copied) return announce(texts.copyByHand);
     this.copy.focus();
     announce(texts.textCopied);
     this.copy.title = texts.textCopied;

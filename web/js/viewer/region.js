@@ -35,12 +35,17 @@ export class PartOfPicture {
   /** @type {[number, number]} the least width and height */
   #least = [SMALLEST_SHARE, SMALLEST_SHARE];
   box = el("div", { class: "part", role: "group", "aria-roledescription": texts.partRole, "aria-describedby": "part-hint", tabindex: "0", data: { testid: "part" } });
-  sheet = el("div", { class: "parts", hidden: true }, this.box, el("p", { id: "part-hint", class: "hint", text: texts.partHint }));
+  sheet = el("div", { class: "parts", hidden: true }, this.box);
+  hint = el("p", { id: "part-hint", class: "hint", text: texts.partHint });
   bar = el("div", { class: "part-bar", hidden: true, data: { testid: "part-bar" } });
 
-  /** @param {HTMLElement} frame holds the picture, all of it @param {(region: Region, add: boolean) => void} onSearch @param {() => boolean} searching */
-  constructor(frame, onSearch, searching) {
+  /**
+   * @param {HTMLElement} frame holds the picture, all of it @param {(region: Region, add: boolean) => void} onSearch
+   * @param {{searching: () => boolean, zoomed: () => boolean}} ask `zoomed`: the mouse moves the picture then, unless a part is drawn already
+   */
+  constructor(frame, onSearch, { searching, zoomed }) {
     this.frame = frame;
+    this.zoomed = zoomed;
     this.onSearch = onSearch;
     this.searching = searching;
     this.add = button({ icon: "plus", text: texts.addToSearch, data: { testid: "part-add" }, click: () => this.#search(true) });
@@ -115,7 +120,7 @@ export class PartOfPicture {
 
   /** @param {PointerEvent} event */
   #down(event) {
-    if (!this.#may || event.button || !event.isPrimary || (!this.on && event.pointerType === "touch")) return;
+    if (!this.#may || event.button || !event.isPrimary || (!this.on && (event.pointerType === "touch" || this.zoomed()))) return;
     event.preventDefault(); // no text is selected
     const start = this.#at(event);
     const kind = this.on ? this.#grips(start) : { kind: /** @type {const} */ ("draw"), fixed: start };
@@ -152,6 +157,11 @@ export class PartOfPicture {
     const sides = [0, 1].map((i) => Math.max(this.#least[i], Math.abs(b[i] - a[i])));
     const [x, y] = [0, 1].map((i) => clamp(b[i] < a[i] ? a[i] - sides[i] : a[i], 1 - sides[i]));
     return [x, y, sides[0], sides[1]];
+  }
+
+  /** What has been begun is over: the picture is zoomed instead. */
+  letGo() {
+    this.#drag = null;
   }
 
   #up() {

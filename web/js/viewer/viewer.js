@@ -1,15 +1,20 @@
 /** The larger view of one image: a modal dialog over the grid. */
 import { announce } from "../shared/announce.js";
 import { Copies } from "./copies.js";
-import { copyText } from "./clipboard.js";
 import { button, el, icon } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 import { downloadUrl } from "../shared/told.js";
 import { Facts } from "./facts.js";
+import { Fingers } from "./fingers.js";
+import { LinkOf } from "./link.js";
 import { PartOfPicture } from "./region.js";
 import { Picture } from "./picture.js";
 import { Reading } from "./reading.js";
 import { texts } from "../texts.js";
+import { Zoom } from "./zoom.js";
+
+/** How near the last of those loaded the next are asked for. */
+const AHEAD = 4;
 
 /**
  * @typedef {import("../api.js").Image} Image
@@ -35,18 +40,21 @@ export class Viewer {
   closeButton = button({ icon: "close", label: texts.close, class: "round", data: { testid: "viewer-close" }, click: () => this.close() });
   back = button({ icon: "previous", label: texts.previous, class: "round previous", data: { testid: "viewer-previous" }, click: () => this.#step(-1) });
   forth = button({ icon: "next", label: texts.next, class: "round next", data: { testid: "viewer-next" }, click: () => this.#step(1) });
-  copy = button({ icon: "link", text: texts.copyLink, data: { testid: "copy-link" }, click: () => this.#copyLink() });
   deleteButton = button({ icon: "delete", text: texts.delete, class: "button danger", data: { testid: "delete" }, click: () => this.#askDelete(true) });
   partButton = button({ icon: "part", text: texts.part, data: { testid: "search-part" }, click: () => this.part.open() });
   addButton = button({ icon: "plus", text: texts.addToSearch, data: { testid: "add-to-search" }, click: () => this.#like(null, true) });
   confirm = button({ text: texts.delete, class: "button danger solid", data: { testid: "confirm-delete" }, click: () => this.#delete() });
 
   picture = new Picture();
-  part = new PartOfPicture(this.picture.frame, (region, add) => this.#like(region, add), () => this.host.searching());
+  part = new PartOfPicture(this.picture.frame, (region, add) => this.#like(region, add), { searching: () => this.host.searching(), zoomed: () => this.zoom.on });
+  room = el("div", { class: "room" }, this.picture.frame);
+  stage = el("div", { class: "stage" }, this.room);
+  /** @type {Zoom} */
+  zoom = new Zoom(this.stage, this.room, this.picture.frame, { free: () => !this.part.on, changed: () => this.picture.zoomed(this.zoom.scale) });
   facts = new Facts();
   reading = new Reading((id, signal) => this.host.whole(id, signal));
   copies = new Copies((id, signal) => this.host.copies(id, signal), (id) => this.host.link(id), (image) => this.host.open(image));
-  position = el("p", { class: "position" });
+  position = el("p", { class: "position", data: { testid: "position" } });
   download = el("a", { class: "button", data: { testid: "download" } }, icon("download"), el("span", { text: texts.download }));
   problem = el("p", { class: "problem", role: "alert" });
   ask = el("div", { class: "ask", role: "group", "aria-label": texts.deleteAsk, hidden: true },
@@ -59,13 +67,12 @@ export class Viewer {
   constructor(dialog, host) {
     this.dialog = dialog;
     this.host = host;
+    this.link = new LinkOf(dialog);
     this.#build();
     dialog.addEventListener("keydown", (event) => this.#pressed(event));
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
-      if (this.part.on) this.part.close();
-      else if (this.ask.hidden) this.close();
-      else this.#askDelete(false);
+      this.#leave();
     });
     dialog.addEventListener("close", () => this.#closed());
   }
@@ -80,6 +87,7 @@ export class Viewer {
     this.#askDelete(false);
     this.deleteButton.hidden = !this.host.mayRemove(image);
     this.picture.show(image);
+    this.zoom.start(image.width);
     this.part.reset(image);
     this.facts.show(image);
     this.#drawActions(image);
@@ -102,15 +110,22 @@ export class Viewer {
 
   #build() {
     this.part.onClose = () => this.open && this.partButton.focus();
-    const stage = el("div", { class: "stage" }, el("div", { class: "room" }, this.picture.frame), this.picture.note, this.back, this.forth,
+    this.stage.append(this.picture.note, this.back, this.forth, this.part.hint, this.zoom.bar,
       el("div", { class: "bar" }, this.closeButton, this.position, this.part.bar));
-    swipes(stage, (step) => this.part.on || this.#step(step));
+    new Fingers(this.room, this.picture.frame, {
+      zoom: this.zoom,
+      free: () => !this.part.on,
+      letGo: () => this.part.letGo(),
+      step: (step) => this.#step(step),
+      close: () => this.close(),
+      top: () => this.dialog.scrollTop === 0,
+    });
     this.panel.append(el("div", { class: "title" }, this.facts.name, this.facts.match),
       el("div", { class: "actions" },
         button({ icon: "like", text: texts.moreLikeThis, class: "button primary", data: { testid: "more-like-this" }, click: () => this.#like(null, false) }),
-        this.addButton, this.partButton, this.download, this.copy, this.deleteButton),
+        this.addButton, this.partButton, this.download, this.link.button, this.link.field, this.deleteButton),
       this.ask, this.reading.section, this.copies.section, this.facts.list);
-    this.dialog.append(stage, this.panel);
+    this.dialog.append(this.stage, this.panel);
   }
 
   /** @param {import("../asking/query.js").Region|null} region @param {boolean} add */
@@ -120,7 +135,7 @@ export class Viewer {
 
   /** @param {Image} image */
   #drawActions(image) {
-    setText(this.copy, texts.copyLink);
+    this.link.reset(this.host.link(image.id));
     const ready = image.state === "ready";
     this.partButton.hidden = !ready;
     this.addButton.hidden = !ready || !this.host.searching();
@@ -137,6 +152,15 @@ export class Viewer {
     // aria-disabled, not disabled: a disabled button would lose the focus.
     this.back.setAttribute("aria-disabled", String(index <= 0));
     this.forth.setAttribute("aria-disabled", String(index < 0 || index + 1 >= total));
+    if (index < 0) return;
+    this.picture.beside([items[index + 1], items[index - 1]]);
+    if (index + AHEAD >= items.length) this.#loadMore(items.length);
+  }
+
+  /** The next page, before it is needed. @param {number} had */
+  async #loadMore(had) {
+    await this.host.more();
+    if (this.open && this.host.items().length > had) this.#drawSteps();
   }
 
   #index() {
@@ -157,18 +181,21 @@ export class Viewer {
 
   /** @param {KeyboardEvent} event */
   #pressed(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const step = { ArrowLeft: /** @type {const} */ (-1), ArrowRight: /** @type {const} */ (1) }[event.key];
+    if (event.key === "Escape") this.#leave();
+    else if (this.zoom.pressed(event)) return event.preventDefault();
+    else if (!step || event.shiftKey) return;
+    else this.#step(step);
     event.preventDefault();
-    this.#step(event.key === "ArrowLeft" ? -1 : 1);
   }
 
-  async #copyLink() {
-    if (!this.image) return;
-    await copyText(this.host.link(this.image.id), this.dialog);
-    this.copy.focus();
-    setText(this.copy, texts.copied);
-    announce(texts.copied);
+  /** The innermost of what is open. */
+  #leave() {
+    if (this.part.on) this.part.close();
+    else if (!this.ask.hidden) this.#askDelete(false);
+    else if (this.zoom.on) this.zoom.reset(true);
+    else this.close();
   }
 
   /** @param {boolean} on */
@@ -213,23 +240,4 @@ export class Viewer {
     this.copies.hide();
     this.host.closed(id);
   }
-}
-
-/** @param {HTMLButtonElement} of @param {string} text */
-function setText(of, text) {
-  const span = of.querySelector("span");
-  if (span) span.textContent = text;
-}
-
-/** @param {HTMLElement} stage @param {(step: 1|-1) => void} onSwipe */
-function swipes(stage, onSwipe) {
-  let x = 0;
-  let y = 0;
-  stage.addEventListener("touchstart", ({ touches }) => {
-    [x, y] = touches.length === 1 ? [touches[0].clientX, touches[0].clientY] : [NaN, NaN];
-  }, { passive: true });
-  stage.addEventListener("touchend", ({ changedTouches: [touch] }) => {
-    const [dx, dy] = [touch.clientX - x, touch.clientY - y];
-    if (Math.abs(dx) > 50 && Math.abs(dx) > 2 * Math.abs(dy)) onSwipe(dx < 0 ? 1 : -1);
-  });
 }
