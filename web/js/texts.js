@@ -225,7 +225,7 @@ export const texts = {
   zoomFit: (/** @type {string} */ percent) => `${percent}, show the whole picture (0)`,
   zoomed: (/** @type {string} */ percent) => `Zoomed to ${percent}. Arrow keys move the picture`,
   zoomedOut: "The whole picture",
-  percent: (/** @type {number} */ n) => `${count(Math.round(n * 100))} %`,
+  zoomPercent: (/** @type {number} */ n) => `${count(Math.round(n * 100))} %`,
   position: (/** @type {number} */ i, /** @type {number} */ n) => `${count(i)} of ${count(n)}`,
   facts: {
     size: "Size", file: "File", taken: "Taken", uploaded: "Uploaded", camera: "Camera", lens: "Lens", exposure: "Exposure",

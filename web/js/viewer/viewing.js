@@ -53,7 +53,7 @@ export class Viewing {
       whole: (id, signal) => page.api.image(id, signal),
       open: (image) => this.open(image),
       searching: () => !isLibrary(page.search.query),
-      like: (image, region, add) => this.#like({ id: image.id, without: false, region }, add),
+      like: (image, region, add) => this.#like({ id: image.id, region }, add),
       shown: (id) => this.#shown(id),
       closed: (id) => this.#closed(id),
     };
@@ -114,7 +114,7 @@ export class Viewing {
     if (!back) byId("results").focus({ preventScroll: true });
   }
 
-  /** A new search by the picture, or the one under way with the picture in it. @param {import("../asking/query.js").Picture} picture @param {boolean} add */
+  /** A new search by the picture, or the one under way with the picture in it. @param {{id: string, region: import("../asking/query.js").Region|null}} picture @param {boolean} add */
   #like(picture, add) {
     const now = this.page.search.query;
     const others = picturesOf(now).filter(({ id, region }) => id !== picture.id || String(region) !== String(picture.region));

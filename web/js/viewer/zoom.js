@@ -30,7 +30,7 @@ export class Zoom {
   #hold = { x: 0, y: 0 };
   out = button({ icon: "minus", label: texts.zoomOut, class: "round", data: { testid: "zoom-out" }, click: () => this.by(1 / STEP) });
   into = button({ icon: "plus", label: texts.zoomIn, class: "round", data: { testid: "zoom-in" }, click: () => this.by(STEP) });
-  fit = button({ text: texts.percent(1), class: "fit", data: { testid: "zoom-fit" }, click: () => this.reset(true) });
+  fit = button({ text: texts.zoomPercent(1), class: "fit", data: { testid: "zoom-fit" }, click: () => this.reset(true) });
   bar = el("div", { class: "zoom", role: "group", "aria-label": texts.zoom }, this.out, this.fit, this.into);
 
   /**
@@ -155,7 +155,7 @@ export class Zoom {
     this.#move(x, y);
     this.stage.classList.toggle("zoomed", this.on);
     this.frame.style.setProperty("--zoom", String(this.scale));
-    const told = texts.percent(this.scale);
+    const told = texts.zoomPercent(this.scale);
     /** @type {HTMLElement} */ (this.fit.firstElementChild).textContent = told;
     this.fit.setAttribute("aria-label", texts.zoomFit(told));
     this.out.setAttribute("aria-disabled", String(!this.on));
@@ -173,6 +173,6 @@ export class Zoom {
   }
 
   #say() {
-    announce(this.on ? texts.zoomed(texts.percent(this.scale)) : texts.zoomedOut);
+    announce(this.on ? texts.zoomed(texts.zoomPercent(this.scale)) : texts.zoomedOut);
   }
 }
