@@ -25,6 +25,9 @@ from client.transport import Transport, check_address
 from client.walking import find_images
 
 MOST_A_PAGE = 200
+MOST_RANKED = 1000
+"""So many images an answer has at most, over all its pages."""
+
 COLLECTION = "uploads"
 
 
@@ -73,16 +76,32 @@ class Client:
     # --- finding ------------------------------------------------------------------------------
 
     def search(self, text: str = "", *, limit: int | None = None, **asked: Any) -> Iterator[Match]:
-        """What matches, best first, page by page; `asked` as `search_page` takes it."""
-        cursor, left = None, limit
-        while left is None or left > 0:
-            size = MOST_A_PAGE if left is None else min(left, MOST_A_PAGE)
-            page = self.search_page(text, limit=size, cursor=cursor, **asked)
+        """What matches, best first; `asked` as `search_page` takes it."""
+        for page in self.search_pages(text, limit=limit, **asked):
             yield from page.matches
-            cursor = page.next_cursor
-            left = None if left is None else left - len(page.matches)
+
+    def search_pages(
+        self,
+        text: str = "",
+        *,
+        image: bytes = b"",
+        id: str = "",
+        parts: Sequence[Part] = (),
+        region: tuple[float, float, float, float] | None = None,
+        limit: int | None = None,
+        **asked: Any,
+    ) -> Iterator[SearchPage]:
+        """The pages of one search, until there are `limit` matches or no more."""
+        parts = _parts(text, image, id, region, parts)
+        cursor, left = None, MOST_RANKED if limit is None else limit
+        while left > 0:
+            size = min(left, MOST_A_PAGE)
+            page = self.search_page(parts=parts, limit=size, cursor=cursor, **asked)
+            yield page
+            cursor, left = page.next_cursor, left - len(page.matches)
             if cursor is None:
                 return
+            parts = asking.as_answered(parts, page)
 
     def search_page(
         self,
@@ -101,10 +120,8 @@ class Client:
         cursor: str | None = None,
     ) -> SearchPage:
         """One page of `POST /search`; what its fields mean is in docs/api.md."""
-        if text or image or id:
-            parts = [Part(text=text, image=image, id=id, region=region), *parts]
         body = asking.without(
-            asking.query_of(parts),
+            asking.query_of(_parts(text, image, id, region, parts)),
             filters=filters,
             order=order,
             closest=closest or None,
@@ -201,3 +218,14 @@ class Client:
         return uploading.Upload(
             self.transport, journal, collection=collection, jobs=jobs, progress=progress
         )
+
+
+def _parts(
+    text: str,
+    image: bytes,
+    id: str,
+    region: tuple[float, float, float, float] | None,
+    parts: Sequence[Part],
+) -> list[Part]:
+    first = Part(text=text, image=image, id=id, region=region)
+    return [first, *parts] if text or image or id else list(parts)

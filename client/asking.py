@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from client.errors import UsageError
-from client.models import Part
+from client.models import Part, SearchPage
 
 MAX_IMAGE = 3_300_000
 """Bytes of one picture to look for: 4.4 million characters of base64."""
@@ -52,15 +53,25 @@ def query_of(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def _part(part: Part) -> dict[str, Any]:
-    given = {"text": part.text, "id": part.id}
+    given = {"text": part.text, "id": part.id, "vector": part.vector}
     body: dict[str, Any] = {name: value for name, value in given.items() if value}
     if part.image:
         body["image"] = base64.b64encode(part.image).decode()
     if len(body) != 1:
-        raise UsageError("Each part has exactly one of text, image and id.")
+        raise UsageError("Each part has exactly one of text, image, id and vector.")
     if part.region is not None:
         body["region"] = list(part.region)
     return {**body, "weight": part.weight}
+
+
+def as_answered(parts: Sequence[Part], page: SearchPage) -> list[Part]:
+    """`parts` with the vectors that the first page said in place of pictures, which are then
+    neither sent nor embedded again."""
+    vectors = page.raw.get("vectors") or [None] * len(parts)
+    return [
+        replace(part, image=b"", region=None, vector=vector) if vector else part
+        for part, vector in zip(parts, vectors, strict=True)
+    ]
 
 
 def picture(path: Path) -> bytes:

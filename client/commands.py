@@ -12,7 +12,7 @@ from client import asking, shown
 from client.api import Client
 from client.errors import UsageError
 from client.login import sign_in
-from client.models import Match, Part, SearchPage
+from client.models import Match, Part
 from client.oidc import Provider
 from client.places import SignInPlace
 from client.progress import progress_on
@@ -91,7 +91,16 @@ def _would_upload(client: Client, options: argparse.Namespace) -> int:
 
 def search(options: argparse.Namespace) -> int:
     client = client_of(options)
-    pages = list(_pages(client, options))
+    pages = list(
+        client.search_pages(
+            parts=_parts(options),
+            filters=asking.filters_of(options.filter),
+            order=options.order,
+            closest=options.closest,
+            collapse=options.collapse,
+            limit=options.limit,
+        )
+    )
     matches = [match for page in pages for match in page.matches]
     saved = _saved(client, matches, options)
     if options.json:
@@ -102,24 +111,6 @@ def search(options: argparse.Namespace) -> int:
     else:
         say(*map(shown.match_line, matches))
     return 0
-
-
-def _pages(client: Client, options: argparse.Namespace) -> Any:
-    asked: dict[str, Any] = {
-        "parts": _parts(options),
-        "filters": asking.filters_of(options.filter),
-        "order": options.order,
-        "closest": options.closest,
-        "collapse": options.collapse,
-    }
-    left, cursor = options.limit, None
-    while True:
-        page: SearchPage = client.search_page(limit=min(left, 200), cursor=cursor, **asked)
-        yield page
-        left -= len(page.matches)
-        cursor = page.next_cursor
-        if cursor is None or left <= 0:
-            return
 
 
 def _parts(options: argparse.Namespace) -> list[Part]:

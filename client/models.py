@@ -84,12 +84,13 @@ class SearchPage:
 @dataclass(frozen=True, slots=True)
 class Part:
     """One of several things looked for at once: exactly one of `text`, `image` (the bytes of a
-    file) and `id`. `weight` is from -1 (not this) to 1; `region` is [left, top, width, height] in
-    shares of the picture's sides."""
+    file), `id` and `vector` (of a picture, as an answer said it). `weight` is from -1 (not this)
+    to 1; `region` is [left, top, width, height] in shares of the picture's sides."""
 
     text: str = ""
     image: bytes = field(default=b"", repr=False)
     id: str = ""
+    vector: str = field(default="", repr=False)
     weight: float = 1.0
     region: tuple[float, float, float, float] | None = None
 

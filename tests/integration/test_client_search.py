@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from client import ApiError, Client, Part, UsageError
+from client import ApiError, Client, Part, SearchPage, UsageError
 from tests.integration.client_runs import Machine
 from tests.integration.local_stack import LocalStack
+from tests.integration.proxy import proxy_before
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("stack")]
 
@@ -91,6 +95,31 @@ def test_more_than_a_page_is_walked(images: Client) -> None:
     few = list(images.search("a photo", closest=True, limit=3, filters={"collection": "samples"}))
     assert len(pages) == len({match.image.id for match in pages}) == 28
     assert [match.image.id for match in few] == [match.image.id for match in pages[:3]]
+
+
+def test_later_pages_of_a_search_by_a_picture_do_not_send_it_again(
+    stack: LocalStack, samples: Path, tmp_path: Path
+) -> None:
+    with proxy_before(stack.url) as proxy:
+        images = Client(proxy.url, state=tmp_path / "state")
+        asked = {"image": (samples / CAT).read_bytes(), "closest": True}
+        pages = [page.matches for page in islice(_pages_of_five(images, **asked), 3)]
+        bodies = [json.loads(e.asked.body) for e in proxy.exchanges if e.asked.method == "POST"]
+    assert [("image" in body, "vector" in body) for body in bodies] == [
+        (True, False),
+        (False, True),
+        (False, True),
+    ]
+    found = [match.image.id for page in pages for match in page]
+    assert len(set(found)) == 15
+    assert pages[0][0].image.name == CAT
+
+
+def _pages_of_five(images: Client, **asked: Any) -> Iterator[SearchPage]:
+    """As `search_pages`, which takes 200 at a time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("client.api.MOST_A_PAGE", 5)
+        yield from images.search_pages(**asked)
 
 
 def test_results_are_typed_and_errors_say_where(images: Client) -> None:
