@@ -215,21 +215,3 @@ def test_marks_go_by_whole_words_whatever_their_case_and_accents(page: Page) -> 
     assert marks("Straße 5", "STRASSE") == [["Straße"], " 5"]
     assert marks("東京駅", "京") == ["東", ["京"], "駅"]
     assert marks("<b>&amp;", "amp") == ["<b>&", ["amp"], ";"]
-
-
-def test_the_first_view_is_at_most_60_kilobytes_compressed(page: Page) -> None:
-    page.open("/?collection=seeds")
-    entries = page.js(
-        """
-        const all = [...performance.getEntriesByType("resource"),
-          ...performance.getEntriesByType("navigation")];
-        const answered = all.find(({name}) => name.includes("/api/images?")).responseEnd;
-        return all.filter(({name, startTime}) => startTime < answered && !name.includes("/api/"))
-          .map(({name, encodedBodySize}) => [name, encodedBodySize]);
-        """
-    )
-    sizes = dict(entries)
-    assert any(name.endswith("/js/page.js") for name in sizes)
-    assert not any("/js/people/session.js" in name for name in sizes), "nobody signs in here"
-    assert all(sizes.values()), "each has come with a body"
-    assert sum(sizes.values()) <= 60_000

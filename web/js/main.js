@@ -28,6 +28,7 @@ function giveUp(error) {
 
 async function start() {
   fillTexts();
+  document.body.classList.add("filled");
   const config = await readConfig().catch(giveUp);
   if (!config) return;
   const api = new Api(config.api);

@@ -58,6 +58,7 @@ export class Results {
     this.#showMore(false);
     awaitAnswer();
     if (this.grid.items.length || noticeShown()) return this.grid.stale();
+    this.page.newcomer.expect();
     this.grid.skeleton();
     byId("summary").textContent = texts.searching;
   }

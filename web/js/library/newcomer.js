@@ -30,6 +30,11 @@ export class Newcomer {
     });
   }
 
+  /** The library is about to be shown: what is above it has its place from the start. */
+  expect() {
+    this.line.hidden = this.#known || !this.page.plainLibrary;
+  }
+
   /** @param {boolean} library whether the whole library is shown, and is not empty @param {boolean} search */
   shown(library, search) {
     if (this.#known) return;
