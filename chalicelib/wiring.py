@@ -105,6 +105,8 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
     queue = _queue(settings.queue_url, sqs)
     quota = quota_of(settings)
     parts: dict[str, Callable[[], object]] = {"bucket": bucket.check, "index": index.counts}
+    if settings.quota_files or settings.quota_bytes:
+        parts["quota"] = quota.check
     if queue:
         parts["queue"] = queue.depth
     return Services(

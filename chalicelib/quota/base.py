@@ -76,6 +76,9 @@ class Quota(Protocol):
     def standing(self, owner: str) -> Standing | None:
         """How `owner` stands today; None where nothing is counted."""
 
+    def check(self) -> None:
+        """Raises `QuotaUnavailable` unless uploads can be counted."""
+
 
 class NoQuota:
     """Anyone may upload as much as they like."""
@@ -85,6 +88,9 @@ class NoQuota:
 
     def standing(self, _owner: str) -> Standing | None:
         return None
+
+    def check(self) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,9 @@ class DailyQuota:
             # Nobody's session should fail for want of this number.
             used = None
         return Standing(self.allowance, used, _midnight(now))
+
+    def check(self) -> None:
+        self.tally.read(_id("", self.clock()))
 
     def _refusal(self, used: Used, sizes: Sequence[int]) -> str:
         files, size = self.allowance.room(used)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from chalicelib import wiring
@@ -88,6 +90,7 @@ def test_each_owner_has_a_quota_and_all_without_a_name_share_one() -> None:
         refused(quota, owner, 1)
 
 
+@hypothesis(deadline=None)
 @given(st.text(max_size=20), st.text(max_size=20), st.integers(0, 3), st.integers(0, 3))
 def test_no_owner_on_any_day_has_the_count_of_another(
     one: str, other: str, day: int, later: int
@@ -159,6 +162,7 @@ def test_a_refusal_says_what_still_fits(
 _SIZES = st.lists(st.integers(1, 50), min_size=1, max_size=6)
 
 
+@hypothesis(deadline=None)
 @given(st.integers(0, 12), st.integers(0, 200), st.lists(_SIZES, max_size=6))
 def test_what_is_taken_is_never_over_the_quota_and_what_is_refused_would_be(
     files: int, size: int, requests: list[list[int]]
@@ -350,6 +354,30 @@ def test_the_session_stands_when_nobody_counts(
     answer = site.call("GET", "/session", headers=token)
     assert answer.status == 200
     assert answer.json["quota"]["files"] == {"limit": 5, "used": None}
+
+
+def test_whether_uploads_can_be_counted_is_a_matter_of_health(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    place = tmp_path / "quota.sqlite"
+    known: dict[str, Any] = {
+        "bucket": "photos", "thumbnails_bucket": "small", "region": "us-east-1",
+        "endpoint": "http://127.0.0.1:9", "index_folder": str(tmp_path / "index"),
+        "model_folder": str(tiny),
+    }  # fmt: skip
+    without = wiring.build(Settings(**known))
+    services = wiring.build(Settings(**known, quota_files=1, quota_file=str(place)))
+    monkeypatch.setattr(services.bucket, "check", lambda: None)
+    try:
+        assert services.health.look()["quota"] == "ok"
+        place.write_bytes(b"no database, " * 100)
+        assert services.health.look()["quota"].startswith("Uploads cannot be counted")
+        assert "quota" not in without.health._parts
+    finally:
+        services.close()
+        without.close()
 
 
 def test_on_one_machine_everyone_shares_a_quota(monkeypatch: pytest.MonkeyPatch) -> None:
