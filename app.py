@@ -305,7 +305,7 @@ def get_health() -> Response:
     return api.answer({"status": "ok" if well else "failing", **body}, 200 if well else 503)
 
 
-@app.answers("GET", "/openapi.json", gives=shapes.Document)
+@app.answers("GET", "/openapi.json", gives=shapes.Document, also={304: None})
 def get_openapi() -> Response:
     """This document"""
     from chalicelib import openapi

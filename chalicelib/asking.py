@@ -23,6 +23,14 @@ ASKED = {"q": "text", "id": "id", "vector": "vector", "parts": "parts"}
 """What `GET /search` may be asked for, one of these: all but pictures, which have no room in an
 address."""
 
+_WHOLE = re.compile("-?[0-9]{1,18}"), "Must be a whole number."
+_FLAG = re.compile("true|false"), "Must be true or false."
+_FORMS = {
+    **dict.fromkeys(("limit", "min_width", "min_height"), _WHOLE),
+    **dict.fromkeys(("facets", "closest"), _FLAG),
+}
+"""How numbers and flags are written: pydantic would take 1_0, 5.0 and "yes" too."""
+
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _PARTS = TypeAdapter(tuple[Part, ...])
 
@@ -109,6 +117,9 @@ def known(query: Mapping[str, list[str]], asks: Query) -> dict[str, str]:
     for name, values in query.items():
         if len(values) > 1:
             raise InvalidRequest("Give this parameter once.", field=name)
+        form, sentence = _FORMS.get(name, (None, ""))
+        if form and not form.fullmatch(values[0]):
+            raise InvalidRequest(sentence, field=name)
         if "\ufffd" in values[0]:
             # What is no UTF-8 comes with this in its place, by API Gateway and by the local front.
             raise InvalidRequest("The value is not valid UTF-8.", field=name)

@@ -17,7 +17,7 @@ class Operation:
     """`says`: one line for the contract, more below it where there is more. `takes`: the model of
     the body. `asks`: the query string. `gives`: the shape of a good answer, None for a redirect.
     `refuses`: statuses of errors beside those that follow from the rest. `also`: statuses that are
-    answered with a shape of their own."""
+    answered with a shape of their own, or with nothing (None)."""
 
     name: str
     says: str

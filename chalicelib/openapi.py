@@ -26,6 +26,7 @@ _ALWAYS = (400, 429, 500, 503, 504)
 """What any route may be answered with; 429 and 504 come from API Gateway."""
 
 _MEANINGS = {
+    304: "What you have is still the same.",
     400: "The request breaks a rule.",
     401: "No caller could be made out.",
     403: "This caller may not do that.",
@@ -222,8 +223,6 @@ def _in_query(query: Query, schemas: _Schemas) -> Iterator[dict[str, Any]]:
             "description": parameter.says,
             "schema": _schema_of(parameter, query, schemas),
         }
-        if parameter.required:
-            said["required"] = True
         if parameter.example:
             said["example"] = _typed(parameter.example, said["schema"])
         yield said
@@ -259,6 +258,9 @@ def _responses(path: str, operation: Operation, auth: str) -> dict[str, Any]:
     said = {str(operation.status): _good(operation)}
     said |= {str(status): _error(status) for status in statuses}
     for status, shape in operation.also.items():
+        if shape is None:
+            said[str(status)] = {"description": _MEANINGS[status]}
+            continue
         schema = {"$ref": _REF.format(model=shape.__name__)}
         content = {_JSON: {"schema": schema}}
         said[str(status)] = {"description": _MEANINGS[status], "content": content}

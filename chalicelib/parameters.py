@@ -25,7 +25,6 @@ class Parameter:
     place: str = ""
     example: str = ""
     schema: Mapping[str, Any] = field(default_factory=dict)
-    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Query:
 
 NONE = Query({})
 
-_NUMBER = r"-?\d+(\.\d+)?"
+_NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
 _JSON = {"type": "string", "contentMediaType": "application/json"}
 

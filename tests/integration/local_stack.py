@@ -23,6 +23,7 @@ from chalicelib.config import Settings
 from chalicelib.index.base import Summary
 from chalicelib.records import image_id
 from tests.integration.processes import Seen, descendants, ended, eventually
+from tests.promised import Promise
 
 ROOT = Path(__file__).parents[2]
 BUCKET, THUMBNAILS = "photos", "thumbnails"
@@ -138,9 +139,15 @@ class LocalStack:
     # --- HTTP ---------------------------------------------------------------------------------
 
     def request(self, method: str, path: str, **arguments: Any) -> requests.Response:
-        return requests.request(
-            method, self.url + path, timeout=60, **{"allow_redirects": False, **arguments}
-        )
+        given = {"allow_redirects": False, **arguments}
+        answer = requests.request(method, self.url + path, timeout=60, **given)
+        self._promised.hold(method, path, answer.status_code, answer.headers, answer.text)
+        return answer
+
+    @cached_property
+    def _promised(self) -> Promise:
+        """What it says of itself."""
+        return Promise(requests.get(f"{self.url}/openapi.json", timeout=60).json())
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         return _good(self.request("GET", path, params=query))

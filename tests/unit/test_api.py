@@ -34,6 +34,7 @@ from chalicelib.uploads import MAX_BASE64, Uploads
 from tests.fakes.encoding import DIM, FakeDecoders
 from tests.fakes.library import FakeLibrary
 from tests.fakes.queue import MemoryQueue
+from tests.promised import promise
 from tests.unit.logs import captured
 from tests.unit.sentences import faults
 from tests.unit.test_search import record
@@ -126,7 +127,10 @@ class Site:
         sent = {"host": HOST, "content-type": "application/json", **(headers or {})}
         if not isinstance(body, bytes):
             body = b"" if body is None else json.dumps(body).encode()
-        return Answer(dict(self.gateway.handle_request(method, path, sent, body)))
+        answer = Answer(dict(self.gateway.handle_request(method, path, sent, body)))
+        held = promise(self.settings.auth)
+        held.hold(method, path, answer.status, answer.headers, answer.text)
+        return answer
 
     def get(self, path: str, **query: str) -> Answer:
         return self.call("GET", f"{path}?{urlencode(query)}" if query else path)
@@ -191,6 +195,13 @@ WRONG_QUERIES: list[tuple[str, dict[str, str], str | None]] = [
     ("/search", {}, "q"),
     ("/search", {"q": ""}, "q"),
     ("/search", {"q": "  \t"}, "q"),
+    ("/search", {"q": "a", "limit": "1_0"}, "limit"),
+    ("/search", {"q": "a", "limit": "5.0"}, "limit"),
+    ("/search", {"q": "a", "limit": " 5"}, "limit"),
+    ("/search", {"q": "a", "facets": "yes"}, "facets"),
+    ("/search", {"q": "a", "closest": ""}, "closest"),
+    ("/images", {"copies": "yes"}, "copies"),
+    ("/images", {"min_width": "+5"}, "min_width"),
     ("/search", {"q": "x" * 1001}, "q"),
     ("/search", {"q": "x", "limit": "0"}, "limit"),
     ("/search", {"q": "x", "limit": "201"}, "limit"),
