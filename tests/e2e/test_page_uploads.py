@@ -129,7 +129,10 @@ def test_cancelling_in_the_middle_keeps_what_is_sent_and_each_can_be_tried_again
     go.set()
     room.until(lambda: head(room) == "6 images searchable", "six are")
     assert len(quick.get("/images", collection="half")["items"]) == 6
-    assert room.one("uploads").text.count("Cancelled · 24") == 1
+    assert "Cancelled · 24" in room.one("uploads").text
+    assert list(states(room).values()).count("cancelled") == 6
+    room.click("uploads-more-cancelled")
+    room.until(lambda: list(states(room).values()).count("cancelled") == 24, "all are shown")
     room.click("upload-retry")
     room.until(lambda: head(room) == "7 images searchable", "it was tried again")
 
@@ -145,9 +148,23 @@ def test_the_same_file_twice_at_once_is_told_and_sent_once(
     room.open("/?collection=twice")
     drop(room, first, second)
     left = room.one("uploads-left")
-    assert left.text == "2 files left out: 2 here already, sent once"
+    assert left.text == "2 files left out: 2 the same as another, sent once"
     room.until(lambda: head(room) == "4 images searchable", "the others are sent")
     assert len(quick.get("/images", collection="twice")["items"]) == 4
+
+
+def test_a_file_that_was_in_the_library_before_is_told(room: Page, tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "before", 2, first=800)
+    room.open("/?collection=before")
+    room.choose(folder / "IMG_0800.png")
+    room.uploaded("IMG_0800.png")
+    assert "here already" not in room.one("uploads").text
+    room.click("uploads-close")
+    room.choose(folder / "IMG_0800.png", folder / "IMG_0801.png")
+    room.until(lambda: "1 here already" in room.one("uploads").text, "it is counted")
+    assert "the same file was here already" in room.uploaded("IMG_0800.png").text
+    assert "the same file" not in room.uploaded("IMG_0801.png").text
+    room.said("2 images searchable · 1 here already")
 
 
 def test_files_dropped_before_the_page_knows_what_to_do_with_them_are_not_lost(

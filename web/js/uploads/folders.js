@@ -30,7 +30,8 @@ export async function sortOut({ files, entries }, seen) {
   /** @type {Sorted["left"]} */
   const left = [];
   const found = entries ? await walk(entries, left, seen) : files.map((file) => ({ file, path: file.webkitRelativePath }));
-  found.sort((a, b) => a.path.localeCompare(b.path, undefined, { numeric: true }));
+  const { compare } = new Intl.Collator(undefined, { numeric: true });
+  found.sort((a, b) => compare(a.path, b.path));
   const kept = found.filter(({ file, path }) => {
     const why = /(^|\/)\./.test(path) ? "hidden" : !isImage(file) ? "kind" : !file.size ? "empty" : "";
     if (why) left.push([why, path]);

@@ -1,4 +1,5 @@
 /** Asks what became of the files that are sent: one request at a time, for up to a hundred of them. */
+import { readQuery } from "../asking/query.js";
 
 /** @typedef {import("./uploads.js").Upload} Upload */
 
@@ -7,6 +8,9 @@ const LAST_MS = 10_000;
 const GROW = 1.5;
 /** Ids in one request (docs/api.md, GET /images). */
 const MOST = 100;
+/** Images in one answer of the library, and so many fresh ones are looked for in it. */
+const LISTED = 200;
+const FRESH = 100;
 
 export class Looking {
   #ms = FIRST_MS;
@@ -14,6 +18,8 @@ export class Looking {
   #asking = false;
   /** Where in the line of those that wait the next request begins. */
   #from = 0;
+  /** Ready, and not yet asked whether the same file was there before. @type {Map<string, Upload>} */
+  #fresh = new Map();
 
   /** @param {import("../api.js").Api} api @param {import("./uploads.js").Uploads} uploads */
   constructor(api, uploads) {
@@ -47,6 +53,7 @@ export class Looking {
     } catch {
       // The status line says that the API does not answer.
     }
+    if (this.#fresh.size >= FRESH || !this.uploads.of.waiting.size) await this.#lookForCopies();
     this.#asking = false;
     // The first of the line are ready first; where they are not, others may be.
     this.#from = changed ? 0 : this.#from + MOST;
@@ -70,10 +77,27 @@ export class Looking {
       else if (image.state === "deleted") this.uploads.set(upload, "cancelled");
       else {
         this.uploads.set(upload, "ready");
+        this.#fresh.set(image.id, upload);
         ready.push(image);
       }
     }
     if (ready.length) this.uploads.listener.ready(ready);
     return changed;
+  }
+
+  /** Whether the same files were there before: the library, newest first, counts the copies of each. */
+  async #lookForCopies() {
+    const fresh = this.#fresh;
+    this.#fresh = new Map();
+    if (!fresh.size) return;
+    try {
+      const { items } = await this.api.page(readQuery("").query, { limit: LISTED });
+      for (const { id, copies } of items) {
+        const upload = fresh.get(id);
+        if (upload && copies?.exact) this.uploads.known(upload);
+      }
+    } catch {
+      // A hint only: the larger view tells of copies too.
+    }
   }
 }

@@ -68,12 +68,14 @@ export class UploadPanel {
     const { pause } = uploads;
     const n = uploads.count.bind(uploads);
     const { moving } = progress;
+    const known = uploads.in("ready").filter((upload) => upload.known).length;
     this.title.textContent = this.#title();
     this.detail.textContent = [
       moving && progress.left,
       moving && n("waiting") && texts.indexingCount(n("waiting")),
       n("rejected") && texts.uploadsRejected(n("rejected")),
       n("failed") && texts.uploadsFailed(n("failed")),
+      known > 0 && texts.uploadsKnown(known),
       moving && this.#collection(),
     ].filter(Boolean).join(" · ");
     this.bar.value = progress.share;

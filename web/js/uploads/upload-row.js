@@ -26,15 +26,16 @@ export class UploadRow {
   }
 
   draw() {
-    const { state, progress, id, reason, image, file } = this.upload;
+    const { state, progress, id, reason, image, file, known } = this.upload;
     this.bar.value = progress;
-    if (state === this.#drawn) return;
-    this.#drawn = state;
+    const drawn = `${state} ${known}`;
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
     this.element.dataset.state = state;
     this.element.dataset.id = id;
     this.mark.replaceChildren(this.#thumbnail() ?? icon(ICONS[state]));
     const word = texts.uploadState[state];
-    this.state.textContent = reason ? texts.uploadReason(word, reason) : `${word} · ${formatBytes(file.size)}`;
+    this.state.textContent = reason ? texts.uploadReason(word, reason) : `${word} · ${known ? texts.uploadKnown : formatBytes(file.size)}`;
     this.bar.hidden = state !== "uploading";
     this.cancel.hidden = state !== "queued" && state !== "uploading";
     this.retry.hidden = state !== "failed" && state !== "cancelled";

@@ -13,6 +13,7 @@
  * @property {string} id of the image, once there is a place for it
  * @property {string} reason
  * @property {import("../api.js").Image|null} image
+ * @property {boolean} known the same file was in the library before
  * @property {import("./places.js").Kept|null} place
  * @property {(() => void)|null} stop ends its transfer
  */
@@ -55,7 +56,7 @@ export class Uploads {
       const reason = fault(file);
       const state = reason ? "rejected" : "queued";
       /** @type {Upload} */
-      const upload = { number: this.#number, file, collection, state, progress: 0, tries: 0, id: "", reason, image: null, place: null, stop: null };
+      const upload = { number: this.#number, file, collection, state, progress: 0, tries: 0, id: "", reason, image: null, known: false, place: null, stop: null };
       this.of[state].add(upload);
       this.bytes.all += weight(upload);
       if (reason) this.bytes.past += weight(upload);
@@ -133,6 +134,12 @@ export class Uploads {
     this.#count(upload, 1);
     if (first) this.of[state] = new Set([upload, ...this.of[state]]);
     else this.of[state].add(upload);
+    this.listener.changed(upload);
+  }
+
+  /** The same file was there before. @param {Upload} upload */
+  known(upload) {
+    upload.known = true;
     this.listener.changed(upload);
   }
 
