@@ -73,6 +73,4 @@ def _head(fingerprint: str) -> str:
 
 
 def _refused(why: str, field: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"{why}; send the picture itself as image, and the answer says its vector.", field=field
-    )
+    return InvalidRequest(f"{why}; search by the picture itself once more.", field=field)

@@ -215,7 +215,9 @@ def test_the_button_in_the_box_opens_a_picker_of_pictures(
     assert page.ids()[0] == pictures["chelsea-the-cat"]
 
 
-def test_what_cannot_be_searched_by_is_told_why(page: Page, pictures: dict[str, str]) -> None:
+def test_what_cannot_be_searched_by_is_told_why(
+    page: Page, pictures: dict[str, str], cat: bytes
+) -> None:
     page.open(LIBRARY)
     drop(page, ("notes.txt", "text/plain", b"no picture"))
     said = "notes.txt is no picture that can be searched by."
@@ -226,6 +228,16 @@ def test_what_cannot_be_searched_by_is_told_why(page: Page, pictures: dict[str, 
     assert page.asked().keys() == {"collection", "copies"}, "nothing was asked"
     page.one("asking-note").find_element(By.TAG_NAME, "button").click()
     assert not page.all("asking-note")
+
+    ten = ".".join([*pictures.values(), *list(pictures.values())[:4]])
+    page.open(f"{LIBRARY}&like={ten}")
+    page.until(lambda: len(page.chips()) == 10, "that is as much as there is room for")
+    drop(page, ("cat.jpg", "image/jpeg", cat))
+    said = (
+        "A search has room for 10 things, and its address for fewer pictures. Take one out first."
+    )
+    page.until(lambda: page.one("asking-note").text == said, "there is no room for another")
+    assert page.asked()["like"] == ten
 
 
 def test_what_the_browser_cannot_read_is_sent_as_it_is(
@@ -304,6 +316,7 @@ def test_words_with_a_minus_become_chips_on_request_and_several_texts_are_kept(
     parts = [{"text": "in the grass"}, {"text": "an animal"}, {"text": "horse", "weight": -0.4}]
     assert page.ids() == told(site, *parts)
 
+    page.until(lambda: len(page.all("chip-turn")) == 3, "the chips have come")
     page.all("chip-turn")[2].click()
     chips = ("With “in the grass”", "With “an animal”", "With “horse”")
     looks_for(page, *chips)

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from PIL import Image
 
+from chalicelib.clip import load_clip
+from chalicelib.index.naming import index_name
 from tests.integration.local_stack import LocalStack, running
 from tests.integration.processes import eventually
 
@@ -55,7 +58,7 @@ def photo(
     return file.getvalue()
 
 
-@pytest.fixture(scope="module", params=["embedded"])
+@pytest.fixture(scope="module", params=["embedded", "opensearch"])
 def library(
     request: pytest.FixtureRequest,
     starter: Path,
@@ -78,8 +81,9 @@ def library(
         count = {"text": "a photo", "closest": True}
         eventually(lambda: stack.post("/search", count)["total"], lambda n: n == len(ids))
         yield stack, ids
-        for image in ids.values():
-            stack.request("DELETE", f"/images/{image}")
+    if url:
+        clip = load_clip(starter)
+        requests.delete(f"{url}/{index_name(clip.name, clip.fingerprint)}", timeout=60)
 
 
 def as_address(body: dict[str, Any]) -> dict[str, str]:

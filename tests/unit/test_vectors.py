@@ -71,8 +71,7 @@ def test_what_is_no_vector_of_this_model_is_told_what_is_wrong(text: str, why: s
     with pytest.raises(InvalidRequest) as caught:
         from_text(text, MODEL, 16, field="parts.1.vector")
     assert why in caught.value.message
-    assert caught.value.message.endswith("send the picture itself as image, and the answer says"
-                                         " its vector.")  # fmt: skip
+    assert caught.value.message.endswith("; search by the picture itself once more.")
     assert faults(caught.value.message) == []
     assert caught.value.field == "parts.1.vector"
 
