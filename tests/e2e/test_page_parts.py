@@ -69,6 +69,7 @@ def test_a_picture_and_words_are_one_search_whose_parts_can_be_turned_and_taken_
     assert page.asked()["like"] == f"-{cat}"
     page.open(f"/?q=a+horse&like=-{cat}&collection=parts&copies=all&closest=true")
     assert page.ids() == told(site, {"text": "a horse"}, {"id": cat, "weight": -0.4})
+    page.until(lambda: page.chips() == turned, "the chips are there again")
     assert len(page.all("chip-turn")) == 1, "something to look for must be left"
 
     page.click("chip-turn")
@@ -92,7 +93,8 @@ def test_words_typed_beside_a_picture_join_it(page: Page, pictures: dict[str, st
     page.until(lambda: page.chips() == ["Like lion.jpg"], "the chip names it")
     assert page.one("search").get_attribute("placeholder").startswith("Add words")
     page.search("in the snow")
-    assert page.chips() == ["Like lion.jpg", "With “in the snow”"]
+    chips = ["Like lion.jpg", "With “in the snow”"]
+    page.until(lambda: page.chips() == chips, "both are told")
     assert page.asked()["like"] == pictures["lion"]
 
 
@@ -154,6 +156,7 @@ def test_searches_of_parts_fit_a_screen_of_320_pixels(page: Page, pictures: dict
 
     like = f"{pictures['lion']}_100_100_500_500.{pictures['horse']}"
     page.open(f"/?q=a+cat+by+the+water&like={like}&not=people&collection=parts&closest=true")
+    page.until(lambda: len(page.chips()) == 4, "the chips are there")
     fits("chips, and what is less alike")
     page.click("item")
     page.click("search-part")
