@@ -34,12 +34,13 @@ class DynamoTally:
         condition, values = _condition(more, allowance)
         added = {":files": _number(more.files), ":bytes": _number(more.bytes)}
         try:
-            self._client.update_item(
+            answer = self._client.update_item(
                 TableName=self._table,
                 Key={"id": {"S": id}},
                 UpdateExpression="ADD #files :files, #bytes :bytes SET #expires_at = :expires_at",
                 ExpressionAttributeNames=_NAMES | {"#expires_at": "expires_at"},
                 ExpressionAttributeValues={**added, **values, ":expires_at": _number(expires_at)},
+                ReturnValues="UPDATED_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **condition,
             )
@@ -49,6 +50,9 @@ class DynamoTally:
             raise self._unavailable(error) from error
         except _NO_ANSWER as error:
             raise self._unavailable(error) from error
+        if "Attributes" not in answer:
+            # Whoever says "200" and no more, such as a proxy in the way, has counted nothing.
+            raise self._said("nothing of what it counted")
         return None
 
     def read(self, id: str) -> Used:
@@ -68,6 +72,9 @@ class DynamoTally:
         said = type(error).__name__
         if isinstance(error, ClientError):
             said = error.response["Error"]["Code"]
+        return self._said(said)
+
+    def _said(self, said: str) -> QuotaUnavailable:
         return QuotaUnavailable(
             f"Uploads cannot be counted, so none are taken: DynamoDB answered {said} for the "
             f"table {self._table}."

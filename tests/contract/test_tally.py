@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,56 @@ def test_dynamodb_is_asked_once_for_each_upload(dynamodb: Any, table: str, id: s
     finally:
         dynamodb.meta.events.unregister("before-send.dynamodb.*", unique_id="counting")
     assert asked == ["DynamoDB_20120810.UpdateItem"] * 2
+
+
+ANSWERS: dict[str, tuple[int, bytes]] = {
+    "it fails": (500, b'{"__type": "com.amazonaws.dynamodb.v20120810#InternalServerError"}'),
+    "it is busy": (400, b'{"__type": "com.amazon.coral.availability#ThrottlingException"}'),
+    "it has no right": (400, b'{"__type": "com.amazon.coral.service#AccessDeniedException"}'),
+    "it refuses without a reason": (403, b""),
+    "another answers": (200, b"<html>Please sign in to this network</html>"),
+    "it says nothing": (200, b"{}"),
+    "it is cut off": (200, b""),
+}
+
+
+@contextmanager
+def answering(status: int, body: bytes, *, promised: int | None = None) -> Iterator[str]:
+    """The address of a server that gives this one answer, `promised` bytes of which it has not."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.0")
+            self.send_header("Content-Length", str(len(body) + (promised or 0)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_whatever_dynamodb_answers_but_yes_is_no(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    status, body = ANSWERS[name]
+    with answering(status, body, promised=100 if name == "it is cut off" else None) as address:
+        known = Settings(bucket="p", thumbnails_bucket="t", endpoint=address, region="us-east-1")
+        client = wiring.client("dynamodb", known)
+        tally = DynamoTally(client, "quota")
+        message = _refused_by(lambda: tally.add("a", Used(1, 1), Allowance(5), expires_at=LATER))
+        assert message.endswith(" for the table quota.")
+        client.close()
 
 
 def test_a_sqlite_tally_forgets_what_has_expired(tmp_path: Path) -> None:
