@@ -197,6 +197,7 @@ def redirect(url: str, *, cache_seconds: int) -> Response:
     headers: dict[str, Any] = {
         "Location": url,
         "Cache-Control": f"private, max-age={cache_seconds}",
+        "X-Content-Type-Options": "nosniff",
     }
     return Response(body="", status_code=302, headers=headers)
 
