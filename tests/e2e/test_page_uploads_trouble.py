@@ -32,6 +32,7 @@ from tests.e2e.upload_way import (
     upload_way,
 )
 from tests.integration.local_stack import LocalStack, running
+from tests.integration.processes import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("e2e")]
 
@@ -133,6 +134,26 @@ def test_what_the_storage_says_is_a_sentence_and_what_passes_is_tried_again(
     reason = "Failed: the file is larger than it was when it was chosen, or too large"
     assert reason in room.uploaded("IMG_0000.png", "failed").text
     expected(room, "503", "403", "400")
+
+
+def test_a_file_that_arrived_though_its_answer_was_lost_is_not_there_twice(
+    room: Page, way: UploadWay, quick: LocalStack, tmp_path: Path
+) -> None:
+    way.lose = 1
+
+    def too_old(asked: Asked) -> Say | None:
+        if asked.path != BUCKET or way.sent() == 1:
+            return None
+        eventually(lambda: quick.get("/images", collection="arrived")["items"])
+        return Say(403, EXPIRED, {"Content-Type": "application/xml"})
+
+    way.judge = too_old
+    room.open("/?collection=arrived")
+    choose_folder(room, make_folder(tmp_path / "arrived", 1))
+    room.until(lambda: head(room) == "1 image searchable", "it is there")
+    assert (way.sent(), len(way.sizes())) == (2, 2)
+    assert len(quick.get("/images", collection="arrived")["items"]) == 1
+    expected(room, "ERR_", "403")
 
 
 def test_an_expired_place_is_no_failure_but_one_that_always_is_ends_as_one(

@@ -51,6 +51,8 @@ class UploadWay(Between):
         """Seconds that a place is good for."""
         self.all: list[Asked] = []
         """All that came, in order."""
+        self.lose = 0
+        """So many transfers arrive, and the connection breaks before the answer."""
         self._given: dict[str, float] = {}
         self._bucket = ""
 
@@ -86,7 +88,11 @@ class UploadWay(Between):
         if said := self.judge(asked):
             return said.status, dict(said.headers), said.body
         if path == BUCKET:
-            return self._stored(headers, body)
+            answer = self._stored(headers, body)
+            if self.lose:
+                self.lose -= 1
+                raise Cut
+            return answer
         answer = super().answer(method, path, headers, body)
         if path == PLACES and answer and answer[0] < 300:
             return self._moved(answer)

@@ -43,6 +43,7 @@ export class Uploads {
    * @param {{changed: (upload?: Upload) => void, ready: (images: import("../api.js").Image[]) => void}} listener
    */
   constructor(api, listener) {
+    this.api = api;
     this.listener = listener;
     this.pause = new Pause(api, { changed: () => listener.changed(), ended: () => this.fill() });
     this.places = new Places(api, this);
@@ -104,7 +105,7 @@ export class Uploads {
   /** @param {Upload} upload */
   retry(upload) {
     if (upload.state !== "failed" && upload.state !== "cancelled") return;
-    Object.assign(upload, { id: "", tries: 0, place: null });
+    Object.assign(upload, { tries: 0, place: null });
     this.set(upload, "queued");
     this.pause.end();
     this.fill();
@@ -170,8 +171,11 @@ export class Uploads {
   /** @param {Upload} upload with a place */
   async #send(upload) {
     const { place, id } = /** @type {import("./places.js").Kept} */ (upload.place);
-    upload.id = id;
     this.set(upload, "uploading");
+    const arrived = upload.id !== "" && upload.id !== id && (await this.#arrived(upload));
+    if (upload.state !== "uploading") return this.fill(); // cancelled meanwhile
+    if (arrived) return this.#sent(upload);
+    upload.id = id;
     const transfer = send(place, upload.file, (progress) => {
       upload.progress = progress;
       this.listener.changed(upload);
@@ -183,14 +187,23 @@ export class Uploads {
     this.fill();
   }
 
+  /** @param {Upload} upload */
+  #sent(upload) {
+    this.pause.sent();
+    this.set(upload, "waiting");
+    this.looking.soon();
+    this.fill();
+  }
+
+  /** Whether it is there already, under the place it had before: only the answer was lost. @param {Upload} upload */
+  async #arrived({ id }) {
+    return (await this.api.images([id]).catch(() => [])).length > 0;
+  }
+
   /** @param {Upload} upload @param {Outcome} outcome */
   async #ended(upload, outcome) {
     if (outcome.kind === "stopped") return;
-    if (outcome.kind === "sent") {
-      this.pause.sent();
-      this.set(upload, "waiting");
-      return this.looking.soon();
-    }
+    if (outcome.kind === "sent") return this.#sent(upload);
     upload.tries += 1;
     const last = upload.tries >= TRIES;
     if (outcome.kind === "broken") {
