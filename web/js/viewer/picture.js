@@ -25,7 +25,7 @@ const fileOf = (image) => (PREVIEW_ONLY.has(image.format) ? "" : safeUrl(image.u
 
 /** Its name, or what else is known of it. @param {Image} image */
 function altOf(image) {
-  if (image.name) return image.name;
+  if (image.name) return nameOf(image);
   return [nameOf(image), image.collection, image.taken_at && formatTaken(image.taken_at), image.camera].filter(Boolean).join(", ");
 }
 
