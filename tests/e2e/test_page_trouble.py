@@ -277,6 +277,38 @@ def test_a_picture_whose_address_has_ended_is_asked_for_once_more(
     assert "rocket.jpg" in troubled.js("return document.querySelector('.grid').innerText")
 
 
+def test_a_file_that_does_not_come_leaves_the_preview_and_a_way_to_ask_again(
+    troubled: TroubledPage, middle: Between, ended: Say
+) -> None:
+    large = "return document.querySelector('.frame .large.loaded')?.naturalWidth ?? 0"
+    troubled.open("/?collection=seeds")
+    image, other, *_ = troubled.ids()
+
+    def fault(path: str) -> Say | None:
+        if f"{other}/file" in path:
+            return Say(503)
+        return ended if f"{image}/file" in path and "v=" not in path else None
+
+    middle.fault = fault
+    troubled.one("item").click()
+    troubled.one("viewer")
+    troubled.press("+", "+")  # a phone's screen needs no more than the preview
+    troubled.until(lambda: troubled.js(large), "an address that has ended is signed anew")
+
+    troubled.press("0", "\ue014", "+", "+")  # the next one
+    told = "return document.querySelector('.note:not([hidden])')?.innerText ?? ''"
+    said = "The file did not come; this is a preview. Try again"
+    troubled.until(lambda: troubled.js(told) == said, "it says so")
+    shown = "return document.querySelector('.frame .small').alt"
+    assert troubled.js(shown), "what is to be seen has its name"
+    assert middle.times(f"{other}/file") <= 3, "once ahead, and twice when it was looked at"
+    middle.fault = lambda _: None
+    troubled.click("file-retry")
+    troubled.until(lambda: troubled.js(large), "it shows")
+    assert not troubled.js(told)
+    assert troubled.js("return document.activeElement.classList.contains('frame')")
+
+
 def test_a_page_without_its_settings_says_so(troubled: TroubledPage, middle: Between) -> None:
     middle.fault = lambda path: Say(200, b"{oops", JSON) if "config.json" in path else None
     troubled.open()

@@ -41,7 +41,7 @@ export class Picture {
   #ahead = [];
   /** Those beside it. @type {Image[]} */
   #beside = [];
-  frame = el("div", { class: "frame" });
+  frame = el("div", { class: "frame", tabindex: "-1" });
   note = el("p", { class: "note", role: "status", hidden: true });
 
   constructor() {
@@ -140,6 +140,7 @@ export class Picture {
 
   #again() {
     this.#large = null;
+    if (this.note.contains(document.activeElement)) this.frame.focus({ preventScroll: true });
     this.note.hidden = true;
     this.#fetchFile();
   }

@@ -62,7 +62,7 @@ export class Zoom {
   /** Another picture. @param {number} width of the file, px */
   start(width) {
     this.#pixels = width;
-    this.#set(1, 0, 0);
+    this.reset();
   }
 
   /** @param {boolean} [said] */
