@@ -102,7 +102,7 @@ export class Api {
     const parts = piecesOf(query).map(partOf);
     const [only] = parts.length === 1 && !parts[0].weight ? parts : [];
     if (only?.text) return this.#ask("GET", "search", { signal, params: { q: only.text, ...filters, ...how } });
-    return this.#ask("POST", "search", { signal, body: { ...(only ?? { parts }), filters, ...how } });
+    return this.#ask("POST", "search", { signal, body: { ...(only ?? { parts }), filters: inBody(filters), ...how } });
   }
 
   /** @param {string[]} ids at most 100 @returns {Promise<Image[]>} */
@@ -280,4 +280,11 @@ function wrongOf({ ok, status, headers }) {
 function laterOf(later) {
   if (!later) return 0;
   return (/^\d+$/.test(later) ? Date.now() + Number(later) * 1000 : Date.parse(later)) || 0;
+}
+
+/** In a body a place has its parts by name. @param {Record<string, string>} filters */
+function inBody({ near, ...filters }) {
+  if (!near) return filters;
+  const [lat, lon, km] = near.split(",").map(Number);
+  return { ...filters, near: { lat, lon, km } };
 }

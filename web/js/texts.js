@@ -21,6 +21,8 @@ export const texts = {
   dateTo: "To",
   camera: "Camera",
   format: "Format",
+  near: "Near",
+  nearHint: "48.14, 11.58, 5 km",
   any: "Any",
   clearFilters: "Clear filters",
   images: "Images",
@@ -233,6 +235,7 @@ export const texts = {
   },
   pixels: (/** @type {number} */ w, /** @type {number} */ h) => `${count(w)} × ${count(h)} px`,
   iso: (/** @type {number} */ n) => `ISO ${n}`,
+  aroundHere: "Images taken around here",
   onMap: (/** @type {string} */ where) => `${where}, on OpenStreetMap`,
 
   rejectedTitle: "Rejected files",

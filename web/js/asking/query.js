@@ -18,7 +18,7 @@
  * @property {boolean} [box] the words that the box holds
  */
 
-export const FILTERS = /** @type {const} */ (["collection", "date_from", "date_to", "camera", "format"]);
+export const FILTERS = /** @type {const} */ (["collection", "date_from", "date_to", "camera", "format", "near"]);
 const PARTS = /** @type {const} */ (["q", "weight", "and", "not", "like", "order", "closest", "copies", ...FILTERS]);
 /** The most that the API looks for at once. */
 export const MOST_PIECES = 10;
@@ -51,7 +51,16 @@ export const isLibrary = (query) => !piecesOf(query).length;
 
 /** The filters that are set, as the API takes them. @param {Query} query @returns {Record<string, string>} */
 export function filtersOf(query) {
-  return Object.fromEntries(FILTERS.filter((name) => query[name]).map((name) => [name, query[name]]));
+  return Object.fromEntries(FILTERS.filter((name) => query[name]).map((name) => [name, name === "near" ? placeOf(query.near) : query[name]]));
+}
+
+/** Kilometres around a place, where nobody says how many. */
+export const AROUND = "5";
+
+/** Latitude, longitude and kilometres, however they are set apart. @param {string} text */
+function placeOf(text) {
+  const parts = text.split(/[\s,;]+/).filter(Boolean);
+  return [...parts, ...(parts.length === 2 ? [AROUND] : [])].join(",");
 }
 
 /** @param {Query} query */

@@ -1,6 +1,6 @@
 /** The facts of an image beside it, and what it was found by. */
 import { barsOf, foundBy, sureness } from "../answer/why.js";
-import { el } from "../shared/dom.js";
+import { button, el } from "../shared/dom.js";
 import { formatBytes, nameOf, shown } from "../shared/format.js";
 import { marked } from "../shared/marks.js";
 import { formatDate, formatExposure, formatLocation, formatTaken, mapUrl } from "../shared/told.js";
@@ -13,6 +13,11 @@ export class Facts {
   match = el("p", { class: "match", data: { testid: "match" } });
   list = el("dl", { class: "facts" });
 
+  /** @param {(place: {lat: number, lon: number}) => void} around asks for what was taken there */
+  constructor(around) {
+    this.around = around;
+  }
+
   /** @param {Image} image */
   show(image) {
     this.name.replaceChildren(...marked(nameOf(image), image.words?.name));
@@ -22,12 +27,12 @@ export class Facts {
     const by = foundBy(image);
     this.match.hidden = !bars && !by;
     this.match.replaceChildren(...[bars, level !== null && el("strong", { text: texts.sure[level] }), by && el("span", { text: by })].filter((part) => part !== null && part !== false && part !== ""));
-    this.list.replaceChildren(...rowsOf(image).filter(([, value]) => value).flatMap(([name, value]) => [el("dt", { text: name }), el("dd", {}, ...[value].flat())]));
+    this.list.replaceChildren(...rowsOf(image, this.around).filter(([, value]) => value).flatMap(([name, value]) => [el("dt", { text: name }), el("dd", {}, ...[value].flat())]));
   }
 }
 
-/** @param {Image} image @returns {[string, any][]} */
-function rowsOf(image) {
+/** @param {Image} image @param {Facts["around"]} around @returns {[string, any][]} */
+function rowsOf(image, around) {
   const names = texts.facts;
   const { words, location: place } = image;
   const map = place && el("a", { href: mapUrl(place), target: "_blank", rel: "noopener noreferrer", text: formatLocation(place), "aria-label": texts.onMap(formatLocation(place)) });
@@ -43,7 +48,7 @@ function rowsOf(image) {
     [names.lens, image.lens && shown(image.lens)],
     [names.exposure, image.exposure && formatExposure(image.exposure)],
     [names.collection, image.collection && marked(shown(image.collection), words?.collection)],
-    [names.location, map],
+    [names.location, place && [map, button({ icon: "search", label: texts.aroundHere, class: "around", data: { testid: "around-here" }, click: () => around(place) })]],
     [names.score, score],
     [names.state, image.state !== "ready" && (image.reason || image.state)],
   ];

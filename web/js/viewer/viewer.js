@@ -25,6 +25,7 @@ const AHEAD = 4;
  * @property {(id: string) => void} shown
  * @property {(id: string) => void} closed
  * @property {(image: Image, region: import("../asking/query.js").Region|null, add: boolean) => void} like searches by it; `add`: in the search that is under way
+ * @property {(place: {lat: number, lon: number}) => void} around asks for what was taken there
  * @property {() => boolean} searching whether one is
  * @property {(id: string, signal: AbortSignal) => Promise<Image>} whole with all of its text
  * @property {(id: string) => Promise<void>} remove
@@ -51,7 +52,7 @@ export class Viewer {
   stage = el("div", { class: "stage" }, this.room);
   /** @type {Zoom} */
   zoom = new Zoom(this.stage, this.room, this.picture.frame, { free: () => !this.part.on, changed: () => this.picture.zoomed(this.zoom.scale) });
-  facts = new Facts();
+  facts = new Facts((place) => this.host.around(place));
   reading = new Reading((id, signal) => this.host.whole(id, signal));
   copies = new Copies((id, signal) => this.host.copies(id, signal), (id) => this.host.link(id), (image) => this.host.open(image));
   position = el("p", { class: "position", data: { testid: "position" } });

@@ -1,7 +1,7 @@
 /** What the page does for the larger view: its address, the way back, and what is asked from there. */
 import { ApiError } from "../api.js";
 import { byId, loadStyle } from "../shared/dom.js";
-import { isLibrary, likeOf, picturesOf, queryAddress, readQuery } from "../asking/query.js";
+import { AROUND, isLibrary, likeOf, picturesOf, queryAddress, readQuery } from "../asking/query.js";
 import { texts } from "../texts.js";
 
 /**
@@ -54,6 +54,7 @@ export class Viewing {
       open: (image) => this.open(image),
       searching: () => !isLibrary(page.search.query),
       like: (image, region, add) => this.#like({ id: image.id, region }, add),
+      around: ({ lat, lon }) => this.#ask({ ...readQuery("").query, near: `${lat},${lon},${AROUND}` }),
       shown: (id) => this.#shown(id),
       closed: (id) => this.#closed(id),
     };
@@ -119,6 +120,11 @@ export class Viewing {
     const now = this.page.search.query;
     const others = picturesOf(now).filter(({ id, region }) => id !== picture.id || String(region) !== String(picture.region));
     const query = add ? { ...now, closest: "", like: likeOf([...others, picture]) } : { ...readQuery("").query, like: likeOf([picture]) };
+    this.#ask(query);
+  }
+
+  /** @param {Query} query */
+  #ask(query) {
     const viewing = Boolean(readQuery(location.search).image);
     this.page.ask(query, { step: viewing ? "replace" : "push" }); // the viewer's own step becomes the new search
     this.#close();

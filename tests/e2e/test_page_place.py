@@ -1,0 +1,96 @@
+"""Images by the place they were taken at: typed as a filter, or from one that was taken there."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import ExifTags, Image
+
+from tests.e2e.browser import Page
+from tests.e2e.upload_room import expected
+from tests.integration.local_stack import LocalStack
+from tests.unit.pictures import exif
+
+pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
+
+TAKEN_AT = {"marienplatz.jpg": 48.1374, "olympic-park.jpg": 48.1755, "augsburg.jpg": 48.3700}
+"""Degrees north, all at 11.575 east: 4 km from the first to the second, 26 to the third."""
+
+
+def taken_at(north: float, of: Path) -> bytes:
+    degrees, minutes = int(north), (north % 1) * 60
+    where = {1: "N", 2: (degrees, minutes, 0.0), 3: "E", 4: (11.0, 34.5, 0.0)}
+    file = io.BytesIO()
+    with Image.open(of) as picture:
+        tags = exif({}, ifds={ExifTags.IFD.GPSInfo: where})
+        # Of a size of its own, so that none is a copy of another.
+        size = (picture.width + int(minutes), picture.height)
+        picture.convert("RGB").resize(size).save(file, "JPEG", exif=tags)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def places(site: LocalStack, samples: Path) -> dict[str, str]:
+    """Name → id."""
+    names = dict(zip(TAKEN_AT, ("chelsea-the-cat.png", "rocket.jpg", "coffee.png"), strict=True))
+    ids = {
+        name: site.upload(name, taken_at(TAKEN_AT[name], samples / of), collection="places")
+        for name, of in names.items()
+    }
+    for id_ in ids.values():
+        assert site.known(id_)["location"] is not None
+    return ids
+
+
+def test_a_place_is_typed_and_the_address_has_it(page_at: Page, places: dict[str, str]) -> None:
+    page_at.open("/?collection=places")
+    page_at.until(lambda: set(page_at.ids()) == set(places.values()), "all are there")
+    field = page_at.one("filter-near")
+    field.send_keys("48.1374, 11.575, 10\n")
+    near = {places["marienplatz.jpg"], places["olympic-park.jpg"]}
+    page_at.until(lambda: set(page_at.ids()) == near, "only those near that place are left")
+    assert page_at.asked()["near"] == "48.1374, 11.575, 10"
+    page_at.reload()
+    page_at.until(lambda: set(page_at.ids()) == near, "the address says as much")
+    page_at.shot("filter-place")
+    assert page_at.axe() == []
+
+
+def test_a_place_narrows_searches_by_words_and_by_pictures(
+    page: Page, places: dict[str, str]
+) -> None:
+    cat = places["marienplatz.jpg"]
+    page.open("/?q=a+cat&collection=places&near=48.1374+11.575+1&closest=true")
+    page.until(lambda: page.ids() == [cat], "in the words' answer")
+    page.open(f"/?like={cat}&near=48.1374,11.575,10&closest=true")
+    page.until(
+        lambda: page.ids() == [places["olympic-park.jpg"]], "in the answer to a picture, by POST"
+    )
+
+
+def test_the_larger_view_leads_to_what_was_taken_around_there(
+    page_at: Page, places: dict[str, str]
+) -> None:
+    page_at.open("/?q=a+rocket&collection=places&closest=true")
+    rocket = f'.grid a[data-id="{places["olympic-park.jpg"]}"]'
+    page_at.until(lambda: page_at.js("return document.querySelector(arguments[0])", rocket), "it")
+    page_at.js("document.querySelector(arguments[0]).click()", rocket)
+    page_at.one("viewer")
+    page_at.click("around-here")
+    near = {places["marienplatz.jpg"], places["olympic-park.jpg"]}
+    page_at.until(lambda: set(page_at.ids()) == near, "of the whole library")
+    assert page_at.asked()["near"].endswith(",5")
+    assert "q" not in page_at.asked()
+    page_at.driver.back()
+    page_at.until(lambda: page_at.asked().get("q") == "a rocket", "and back")
+
+
+def test_what_is_no_place_is_told_with_an_example(page: Page, places: dict[str, str]) -> None:
+    page.open("/?collection=places&near=Munich")
+    page.until(
+        lambda: "A place is latitude, longitude" in page.js("return document.body.innerText"),
+        "it is told how a place is written",
+    )
+    expected(page, "400")
