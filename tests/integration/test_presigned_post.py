@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
+import boto3
 import pytest
 import requests
 
@@ -35,6 +36,7 @@ Form = dict[str, str]
 @pytest.fixture(scope="module")
 def s3(gateway: Gateway) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
         patch.setenv("AWS_ACCESS_KEY_ID", gateway.access_key)
         patch.setenv("AWS_SECRET_ACCESS_KEY", gateway.secret_key)
         patch.delenv("AWS_SESSION_TOKEN", raising=False)
