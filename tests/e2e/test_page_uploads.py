@@ -43,6 +43,7 @@ def test_a_folder_is_dropped_and_what_is_no_image_in_it_is_counted_not_failed(
     make_folder(trip / ".thumbnails", 2)
     (trip / ".DS_Store").write_bytes(b"x")
     (trip / "notes.txt").write_text("words")
+    (trip / "plan.svg").write_text("<svg/>")
     (trip / "empty.png").touch()
     room.of_size("phone" if size == "phone" else "desktop")
     room.open()
@@ -50,7 +51,7 @@ def test_a_folder_is_dropped_and_what_is_no_image_in_it_is_counted_not_failed(
     assert f"Upload 4 images of the folder “Norway {size}”?" in room.one("uploads-question").text
     assert room.one("uploads-collection").get_attribute("value") == f"norway-{size}"
     left = room.one("uploads-left")
-    assert left.text == "4 files left out: 1 is not an image, 2 hidden, 1 empty"
+    assert left.text == "5 files left out: 2 are not images, 2 hidden, 1 empty"
     room.until(lambda: room.focused().get("testid") == "uploads-go", "the focus is in the question")
     assert room.js(BEFORE_LEAVING), "leaving would lose the choice"
     assert room.axe() == []
@@ -73,7 +74,12 @@ def test_a_folder_need_not_be_sent_and_one_without_images_says_so(
     drop(room, make_folder(tmp_path / HOSTILE, 2))
     assert f"“{HOSTILE}”" in room.one("uploads-question").text
     assert room.one("uploads-collection").get_attribute("value") == "img-src-x-onerror-alert-1"
+    loose = make_folder(tmp_path / "loose", 1, first=900) / "IMG_0900.png"
+    room.choose(loose)  # it has nothing to wait for
+    room.uploaded("IMG_0900.png")
+    room.one("uploads-question")
     room.click("uploads-dont")
+    room.click("uploads-close")
     room.until(lambda: not room.all("uploads"), "nothing is left of it")
     words = tmp_path / "words"
     words.mkdir()

@@ -82,6 +82,31 @@ def test_a_connection_that_is_lost_pauses_the_line_and_it_goes_on_by_itself(
     expected(room, "ERR_")
 
 
+def test_uploads_go_on_in_a_tab_that_nobody_looks_at(
+    room: Page, way: UploadWay, quick: LocalStack, tmp_path: Path
+) -> None:
+    go = way.hold(after=3)
+    room.run_first(
+        "window.seen = []; document.addEventListener('visibilitychange',"
+        " () => seen.push(document.visibilityState));"
+    )
+    room.open("/?collection=hidden")
+    choose_folder(room, make_folder(tmp_path / "hidden", 12))
+    room.until(lambda: way.sent() == 7, "four are on their way")
+    first = room.driver.current_window_handle
+    room.driver.switch_to.new_window("tab")
+    try:
+        go.set()  # the four break, and are tried again
+        eventually(lambda: len(quick.get("/images", collection="hidden")["items"]) == 12)
+    finally:
+        room.driver.close()
+        room.driver.switch_to.window(first)
+    room.driver.execute_cdp_cmd("Page.bringToFront", {})
+    sent_whole(room, way, 12)
+    assert room.js("return seen[0]") == "hidden"
+    expected(room, "ERR_")
+
+
 def test_a_throttle_is_waited_for_as_long_as_it_says(
     room: Page, way: UploadWay, tmp_path: Path
 ) -> None:

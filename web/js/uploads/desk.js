@@ -26,21 +26,31 @@ export class Desk {
   }
 
   /** @param {Arrival} arrival */
-  take(arrival) {
+  async take(arrival) {
     this.#open += 1;
-    const { collection } = this.page.search.query;
-    this.#turn = this.#turn.then(() => this.#take(arrival, collection)).catch(console.error).finally(() => (this.#open -= 1));
+    try {
+      const { collection } = this.page.search.query;
+      const chosen = await this.#choose(arrival, collection);
+      if (chosen) await (this.#turn = this.#turn.catch(() => {}).then(() => this.#line(chosen.files, chosen.collection)));
+    } finally {
+      this.#open -= 1;
+    }
   }
 
-  /** @param {Arrival} arrival @param {string} shown the collection that is looked at */
-  async #take(arrival, shown) {
+  /** What is to be sent, and to which collection. @param {Arrival} arrival @param {string} shown the collection that is looked at */
+  async #choose(arrival, shown) {
     const { files, folder, left } = await sortOut(arrival, (n) => this.panel.looking(n));
     this.panel.looking(0);
-    const whole = Boolean(folder || left.length || arrival.entries);
     this.left.add(left);
-    if (!files.length) return void (left.length && announce(texts.noImages));
+    if (!files.length && left.length) announce(texts.noImages);
+    if (!files.length) return null;
+    const whole = Boolean(folder || left.length || arrival.entries);
     const collection = whole && !shown ? await this.question.ask(files.length, folder) : shown;
-    if (collection === null) return;
+    return collection === null ? null : { files, collection };
+  }
+
+  /** @param {File[]} files @param {string} collection */
+  async #line(files, collection) {
     const under = this.uploads.in("queued", "uploading", "waiting").filter((upload) => upload.collection === collection);
     const { once, twice } = await onlyOnce(files, under.map(({ file }) => file));
     this.left.add(twice.map(({ name }) => ["twice", name]));

@@ -8,14 +8,16 @@
  */
 import { texts } from "../texts.js";
 
-/** Images that browsers often know no type for. */
-const BY_NAME = /\.(hei[cf]|hif|tiff?|avif|bmp|jxl|dng|cr[23]|nef|nrw|arw|sr[2fw]|orf|rw2|raf|pef|3fr|erf|mef)$/i;
+/** What is read (docs/api.md, POST /uploads), by name: for many of these browsers know no type. */
+const BY_NAME = /\.(jpe?g?|jfif|a?png|webp|gif|bmp|dib|hei[cf]|hif|tiff?|avif|jxl|dng|cr[23]|nef|nrw|arw|sr[2fw]|orf|rw2|raf|pef|3fr|erf|mef)$/i;
+/** Of the types that begin as those of images do. */
+const DRAWINGS = /^image\/(svg|x-icon|vnd\.)/;
 /** Types that need no asking; of the others the API says whether it reads them. */
 const NO_IMAGE = /^(?!image\/|application\/octet-stream)./;
 const MEBIBYTE = 2 ** 20;
 
 /** @param {File} file */
-const isImage = ({ name, type }) => type.startsWith("image/") || BY_NAME.test(name);
+const isImage = ({ name, type }) => BY_NAME.test(name) || (type.startsWith("image/") && !DRAWINGS.test(type));
 
 /** Why a file is not even tried; "" where it is. @param {File} file */
 export const faultOf = ({ type, size }) => (NO_IMAGE.test(type) ? texts.notAnImage : size ? "" : texts.fileEmpty);

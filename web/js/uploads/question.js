@@ -6,6 +6,8 @@ import { texts } from "../texts.js";
 export class Question {
   /** @type {((collection: string|null) => void)|null} */
   #answer = null;
+  /** One question at a time. @type {Promise<unknown>} */
+  #before = Promise.resolve();
 
   /** @param {() => void} changed */
   constructor(changed) {
@@ -26,6 +28,13 @@ export class Question {
 
   /** @param {number} files @param {string} folder @returns {Promise<string|null>} the collection; null: they are not to be sent */
   ask(files, folder) {
+    const answer = this.#before.then(() => this.#ask(files, folder));
+    this.#before = answer;
+    return answer;
+  }
+
+  /** @param {number} files @param {string} folder @returns {Promise<string|null>} */
+  #ask(files, folder) {
     this.what.textContent = texts.folderAsk(files, folder);
     this.name.value = safeCollection(folder);
     this.go.textContent = texts.folderGo(files);
