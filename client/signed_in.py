@@ -22,6 +22,9 @@ from client.surroundings import made_private
 AHEAD = 60.0
 """Seconds before its end at which a token is renewed; at most half of what it had."""
 
+OTHERS = 2.0
+"""Seconds that another process is given to write down a token."""
+
 SIGN_IN = "Sign in with: python -m client login"
 
 
@@ -34,6 +37,16 @@ class KeptSignIns:
     def read(self, place: SignInPlace) -> str:
         """The token; empty where nobody is signed in."""
         return str(self._all().get(_name(place), ""))
+
+    def changes(self, place: SignInPlace, refresh: str) -> bool:
+        """Whether the token is another than `refresh`, or soon will be: where each is good once,
+        another process may have used this one, and has yet to write down what it got."""
+        end = time.monotonic() + OTHERS
+        while self.read(place) == refresh:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.1)
+        return True
 
     def write(self, place: SignInPlace, refresh: str) -> None:
         """An empty one forgets what is kept."""
@@ -94,8 +107,7 @@ class SignedIn(Credentials):
             try:
                 return self._take(self._provider.refresh(refresh, self._patience()))
             except Refused as error:
-                # Where refresh tokens are good once, another process may have used this one.
-                if self._kept.read(place) == refresh:
+                if not self._kept.changes(place, refresh):
                     raise SignInNeeded(f"The sign-in has ended. {SIGN_IN}") from error
 
     def _take(self, tokens: Tokens) -> None:

@@ -36,10 +36,10 @@ class Machine:
             check=False, timeout=240, env=self._environment(variables),
         )  # fmt: skip
 
-    def start(self, *arguments: str | Path, **variables: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | Path, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self._command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env=self._environment(variables),
+            stderr=stderr, text=True, env=self._environment({}),
         )  # fmt: skip
 
     def told(self, *arguments: str | Path, status: int = 0, **variables: str) -> dict[str, Any]:

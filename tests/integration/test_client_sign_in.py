@@ -12,7 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from client import Client
 from client.login import CALLBACKS, PORTS
+from client.signed_in import SignedIn
 from tests.e2e.oidc_server import OidcServer, User, providing
 from tests.integration.client_runs import Machine, on_disk, photos, there
 from tests.integration.local_stack import LocalStack, running
@@ -148,6 +150,36 @@ def test_tokens_that_end_in_mid_upload_are_renewed_and_nothing_is_lost(
     assert (told["sent"], told["failed"], told["stopped_by"]) == (150, [], "")
     assert there(guarded.stack, collection) == on_disk(folder)
     assert pool.asked.count("refresh_token") > 1
+
+
+def test_processes_that_share_a_sign_in_do_not_end_it_for_each_other(
+    guarded: Guarded, pool: OidcServer, member: Machine, tmp_path: Path
+) -> None:
+    pool.lifetime, pool.rotates = 1.0, True
+    sign_in(member)
+    folder = photos(tmp_path / "pictures", 40)
+    both = [
+        member.start("upload", folder, "--collection", f"shared-{n}", "--jobs", "1")
+        for n in range(2)
+    ]
+    said = [process.communicate(timeout=180) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    for n in range(2):
+        assert there(guarded.stack, f"shared-{n}") == on_disk(folder)
+
+
+def test_a_token_that_is_not_taken_is_renewed_once_and_the_request_sent_again(
+    guarded: Guarded, pool: OidcServer, member: Machine
+) -> None:
+    sign_in(member)
+    images = Client(guarded.stack.url, state=member.state)
+    assert images.session()["name"] == UPLOADER.name
+    credentials = images.transport.credentials
+    assert isinstance(credentials, SignedIn)
+    credentials._access = "spoilt"
+    asked = len(pool.asked)
+    assert images.session()["name"] == UPLOADER.name
+    assert pool.asked[asked:] == ["refresh_token"]
 
 
 def test_a_sign_in_that_ends_in_mid_upload_stops_it_and_the_next_goes_on(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -162,6 +165,25 @@ def test_without_a_terminal_progress_comes_in_lines(machine: Machine, tmp_path: 
     assert lines[-1].startswith("20 of 20 files are there")
     assert done.stdout.startswith("20 sent (")
     assert "\r" not in done.stderr
+
+
+def test_a_terminal_shows_a_bar_that_counts_bytes_and_files(
+    machine: Machine, tmp_path: Path
+) -> None:
+    folder = photos(tmp_path / "pictures", 12)
+    here, there_ = pty.openpty()
+    termios.tcsetwinsize(there_, (24, 100))
+    process = machine.start("upload", folder, "--collection", "bar", stderr=there_)
+    os.close(there_)
+    shown = b""
+    with suppress(OSError):  # Linux says so at the end of a terminal
+        while piece := os.read(here, 4096):
+            shown += piece
+    os.close(here)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"12/12 files" in shown
+    assert b"100%" in shown
 
 
 def test_wrong_usage_is_told_and_sends_nothing(machine: Machine, tmp_path: Path) -> None:
