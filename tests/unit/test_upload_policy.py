@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from chalicelib import wiring
 from chalicelib.config import Settings
 from chalicelib.storage import S3Bucket
-from chalicelib.uploads import IMAGE_TYPES, Place, Uploads, UploadsRequest
+from chalicelib.uploads import IMAGE_TYPES, Place, Uploads, UploadsRequest, content_type
 
 SIGNED = {"policy", "x-amz-signature"}
 """Fields that no condition names: they are the policy, and what signs it
@@ -98,7 +98,7 @@ def test_the_policy_admits_the_one_form_and_nothing_beside_it(
     may |= {"x-amz-checksum-algorithm", "x-amz-checksum-sha256"} if digest else set()
     assert set(exact) == may
     assert exact["x-amz-security-token"] == TOKEN
-    assert exact["Content-Type"] == kind
+    assert exact["Content-Type"] == content_type(kind, name)
     for value in fields.values():
         # S3 would put the file's name there.
         assert "${filename}" not in value
