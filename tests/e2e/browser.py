@@ -51,6 +51,23 @@ def start_chromium(found: Chromium, profile: Path) -> Chrome:
 POLICIES = ("content security policy", "trusted type", "'trusted")
 """What Chromium's words on a violation hold, in lower case: it writes them in more ways."""
 
+IMAGES = """
+return (async () => {
+if (!document.getElementById("grid")) return [];
+const page = await (await import(new URL("js/main.js", document.baseURI))).started;
+const images = page?.results.grid.items.map(({id, within}) => [id, within === false]) ?? [];
+for (const [list, apart] of [["grid", false], ["rest", true]]) {
+  const all = images.filter(([, beyond]) => beyond === apart);
+  for (const link of document.querySelectorAll(`#${list} a`)) {
+    const n = Number(link.parentElement.getAttribute("aria-posinset"));
+    if (all[n - 1]?.[0] !== link.dataset.id) throw Error(`no. ${n} of ${list} is another image`);
+  }
+}
+return images;
+})();
+"""
+"""[id, whether it is beyond the cut-off] of all images shown."""
+
 ENDS = ("ready", "rejected", "failed", "cancelled")
 
 
@@ -154,15 +171,16 @@ class Page:
 
     def ids(self) -> list[str]:
         """The images shown, in order."""
-        return list(
-            self.js("return [...document.querySelectorAll('.grid a')].map(a => a.dataset.id)")
-        )
+        return [image for image, _ in self._images()]
 
     def beyond(self) -> list[str]:
         """Of these, those that stand apart as less alike."""
-        return list(
-            self.js("return [...document.querySelectorAll('#rest a')].map(a => a.dataset.id)")
-        )
+        return [image for image, beyond in self._images() if beyond]
+
+    def _images(self) -> list[tuple[str, bool]]:
+        """All that the page shows, and whether they stand apart; those in the document, which are
+        only what is near the view, are held against it."""
+        return [(image, beyond) for image, beyond in self.js(IMAGES)]
 
     def said(self, sentence: str) -> None:
         """Wait until screen readers are told that."""

@@ -232,7 +232,7 @@ def test_search_view_and_return_by_the_keyboard_alone(page: Page) -> None:
     assert not page.all("viewer")
     page.until(lambda: "image=" not in page.driver.current_url, "the address is the search's")
     page.press(Keys.ARROW_LEFT)
-    assert page.focused()["id"] == ids[0]
+    page.until(lambda: page.focused().get("id") == ids[0], "the key leads back")
 
 
 def test_nothing_overflows_a_screen_of_320_pixels(page: Page, photo: Photo) -> None:
@@ -276,7 +276,8 @@ def test_full_rows_fill_the_width_whatever_it_is(
     page.open("/?collection=rows")
     gaps = """
       const edge = document.getElementById("grid").getBoundingClientRect().right;
-      const rows = Map.groupBy(document.querySelectorAll("#grid li"), (li) => li.offsetTop);
+      const rows = Map.groupBy(document.querySelectorAll("#grid li"), (li) =>
+        li.getBoundingClientRect().top);
       const ends = [...rows.values()].map((row) => row.at(-1).getBoundingClientRect().right);
       return innerWidth === arguments[0] && ends.slice(0, -1).map((end) => edge - end);
     """

@@ -21,6 +21,7 @@
  * @property {{lat: number, lon: number}|null} location
  * @property {string} url
  * @property {string|null} thumbnail_url
+ * @property {string} [placeholder] base64 of twelve pixels
  * @property {string} [text] what is written in the picture: all of it, in a search the part with the words
  * @property {number} [score] of a search
  * @property {number|null} [confidence] from 0 to 1 that it is what was asked for; null where the model has no calibration

@@ -2,7 +2,7 @@
 import { showError } from "./answer/notices.js";
 import { Api, ApiError } from "./api.js";
 import { Page } from "./page.js";
-import { fillTexts } from "./shared/dom.js";
+import { fillTexts, loadStyle } from "./shared/dom.js";
 import { texts } from "./texts.js";
 
 /** @typedef {{api: string, sign_in?: import("./people/oidc.js").SignInConfig}} Config */
@@ -26,16 +26,20 @@ function giveUp(error) {
   showError(new ApiError({ status: lost ? 0 : -1, code: "config", message: lost ? texts.offlineTitle : texts.badConfig }), reload);
 }
 
+/** @returns {Promise<Page|undefined>} none where people must sign in first */
 async function start() {
   fillTexts();
   document.body.classList.add("filled");
   const config = await readConfig().catch(giveUp);
-  if (!config) return;
+  if (!config) return undefined;
   const api = new Api(config.api);
-  if (!config.sign_in) return void new Page(api);
-  const { showAccount, startSession } = await import("./people/people.js");
-  if (!startSession(api, config.sign_in) || !api.session) return;
-  showAccount(api.session, new Page(api));
+  if (!config.sign_in) return new Page(api);
+  const [{ showAccount, startSession }] = await Promise.all([import("./people/people.js"), loadStyle("css/sign-in.css")]);
+  if (!startSession(api, config.sign_in) || !api.session) return undefined;
+  const page = new Page(api);
+  showAccount(api.session, page);
+  return page;
 }
 
-start();
+/** The page, for whoever looks into it from the console. */
+export const started = start();

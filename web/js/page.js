@@ -7,7 +7,6 @@ import { byId } from "./shared/dom.js";
 import { Filters } from "./asking/filters.js";
 import { KeptAnswers } from "./asking/kept.js";
 import { Newcomer } from "./library/newcomer.js";
-import { Narrow } from "./asking/narrow.js";
 import { anew, hasFilters, isLibrary, queryAddress, readQuery, sameQuery } from "./asking/query.js";
 import { Results } from "./answer/results.js";
 import { Search } from "./asking/search.js";
@@ -35,7 +34,6 @@ export class Page {
     this.box = new SearchBox((text, typing) => this.#asked(text, typing));
     this.composer = new Composer(this);
     this.filters = new Filters((filters) => this.ask({ ...this.search.query, ...filters }));
-    this.narrow = new Narrow((filters) => this.filters.quietly(() => this.ask({ ...this.search.query, ...filters })));
     this.uploads = new Door(this);
     this.arrivals = new Arrivals(this);
     this.status = new Status(api, byId("status"), {

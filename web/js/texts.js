@@ -29,6 +29,16 @@ export const texts = {
   more: "Show more",
   moreLoading: "Loading…",
   moreFailed: "Loading more did not work. Try again",
+  /** @param {number} n */
+  end: (n) => `That is all: ${many(n, "image")}`,
+  /** @param {number} n */
+  endRanked: (n) => `These are the best ${count(n)}. For others, narrow the search down`,
+  /** @param {number} n @param {boolean} [more] */
+  fresh: (n, more) => `${count(n)}${more ? "+" : ""} new ${n === 1 ? "image" : "images"}`,
+  scoresShow: "Show scores",
+  scoresHide: "Hide scores",
+  /** @param {number} score @param {number|null} confidence from 0 to 1 */
+  scoreOf: (score, confidence) => `${score.toFixed(3)}${confidence === null ? "" : ` · ${Math.round(confidence * 100)} %`}`,
   upload: "Upload",
   uploadHint: "Upload images (or drop them anywhere)",
   uploads: "Uploads",

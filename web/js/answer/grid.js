@@ -1,31 +1,51 @@
-/** The grid of thumbnails: places of the right size first, pictures as they come into sight. What is beyond the cut-off stands in a list of its own below. */
+/** The grid of pictures: only those near the viewport are in the document. What is beyond the cut-off stands in a list of its own below. */
 import { el } from "../shared/dom.js";
-import { justify, rowHeight } from "./layout.js";
 import { makePlace, markPlace } from "./place.js";
+import { Shelf } from "./shelf.js";
 
 /** @typedef {import("../api.js").Image} Image */
 
-const GAP = 6;
 const SKELETON = [1.5, 0.75, 1.33, 1.78, 1, 0.67, 1.5, 1.5, 0.75, 1.33, 1, 1.78, 0.67, 1.5, 1.33, 0.75, 1.5, 1, 1.78, 1.33];
+/** Grey places to be: a shape, and nothing to show in it. */
+const GREY = /** @type {Image[]} */ (/** @type {unknown} */ (SKELETON.map((ratio) => ({ id: "", width: ratio, height: 1 }))));
+/** How far above and below the viewport pictures are in the document, px at least. */
+const AROUND = 600;
+/** Places that are kept, those in the document among them, so that going back a little asks for no picture again. */
+const MOST_PLACES = 200;
+const KEYS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"]);
+/** Below the bar at the top. */
+const TOP = 84;
 
 export class Grid {
   /** @type {Image[]} */
   items = [];
   /** More will follow: an unfinished last row is held back, so that nothing shown ever moves. */
   partial = false;
-  /** @type {Map<string, HTMLLIElement>} */
+  scores = false;
+  /** By id, the least recently drawn first. @type {Map<string, HTMLLIElement>} */
   #places = new Map();
+  /** What each place is marked as. @type {WeakMap<HTMLLIElement, Image>} */
+  #marked = new WeakMap();
   #width = 0;
+  /** The first picture in view, and how far from the top it stands; "": the grid begins in view. */
+  #anchor = { id: "", top: 0 };
 
   /** @param {HTMLElement} list @param {HTMLElement} rest @param {(image: Image) => void} onOpen */
   constructor(list, rest, onOpen) {
     this.list = list;
     this.rest = rest;
     this.onOpen = onOpen;
-    new ResizeObserver(() => this.#layout()).observe(list);
+    this.shelves = [list, rest].map((each) => new Shelf(each, (image) => this.#placeOf(image), () => this.#left()));
+    new ResizeObserver(() => this.#resized()).observe(list);
+    addEventListener("scroll", () => this.#draw(), { passive: true });
+    addEventListener("resize", () => this.#draw());
     for (const each of [list, rest]) {
       each.addEventListener("click", (event) => this.#clicked(event));
-      each.addEventListener("keydown", (event) => this.#moved(event));
+      each.addEventListener("focusin", () => {
+        import("./walk.js").catch(() => {}); // asked for again by the first key
+        this.#draw();
+      });
+      each.addEventListener("keydown", (event) => this.#pressed(event));
     }
   }
 
@@ -34,53 +54,50 @@ export class Grid {
     return this.list.hasAttribute("aria-busy");
   }
 
+  /** Whether the first picture has been scrolled out of sight. */
+  get scrolled() {
+    return this.#anchor.id !== "";
+  }
+
   /** Shows these images and no others; pictures already there are kept. @param {Image[]} items */
   show(items) {
-    const known = this.#places;
-    this.#places = new Map();
-    this.items = [];
-    const { within, beyond } = this.#add(items, known);
+    const focused = this.#focused()?.item.id;
+    this.#set(items);
     for (const each of [this.list, this.rest]) each.classList.remove("skeleton", "stale");
     this.list.removeAttribute("aria-busy");
-    this.list.replaceChildren(...within);
-    this.rest.replaceChildren(...beyond);
-    this.#layout(true);
+    this.#layOut();
+    if (focused && !this.#focused()) this.focus(focused, false);
   }
 
   /** @param {Image[]} items */
   append(items) {
-    const { within, beyond } = this.#add(items);
-    this.list.append(...within);
-    this.rest.append(...beyond);
-    this.#layout(true);
+    this.#set([...this.items, ...items]);
+    this.#layOut();
   }
 
   /** @param {Image[]} items of the library @returns {number} how many were new */
   prepend(items) {
-    const old = this.items;
-    this.items = [];
-    const { within } = this.#add(items);
-    this.items.push(...old);
-    this.list.prepend(...within);
-    this.#layout(true);
-    return within.length;
+    const known = new Set(this.items.map(({ id }) => id));
+    const fresh = items.filter(({ id }) => !known.has(id));
+    this.#set([...fresh, ...this.items]);
+    this.#layOut({ glide: true });
+    return fresh.length;
   }
 
   /** @param {string} id */
   remove(id) {
-    this.items = this.items.filter((image) => image.id !== id);
-    this.#places.get(id)?.remove();
+    this.#set(this.items.filter((image) => image.id !== id));
+    this.#layOut({ glide: true, hold: true });
     this.#places.delete(id);
-    this.#layout(true);
   }
 
   /** Grey places while the first answer is under way. */
   skeleton() {
     this.show([]);
+    this.shelves[0].items = GREY;
     this.list.classList.add("skeleton");
     this.list.setAttribute("aria-busy", "true");
-    this.list.replaceChildren(...SKELETON.map((ratio) => el("li", { data: { ratio }, "aria-hidden": "true" })));
-    this.#layout(true);
+    this.#layOut();
   }
 
   /** Marks what is shown as the answer to an older question. */
@@ -89,13 +106,16 @@ export class Grid {
     this.list.setAttribute("aria-busy", "true");
   }
 
-  /** @param {string} id */
-  focus(id) {
-    const link = this.#places.get(id)?.querySelector("a");
-    link?.closest("li")?.removeAttribute("hidden");
+  /** @param {string} id @param {boolean} [scroll] @returns {boolean} whether it is here */
+  focus(id, scroll = true) {
+    if (this.partial && this.items.some((image) => image.id === id) && !this.#find(id)) this.finish();
+    const found = this.#find(id);
+    if (!found) return false;
+    this.#draw(found);
+    const link = this.#placeOf(found.item).querySelector("a");
     link?.focus({ preventScroll: true });
-    link?.scrollIntoView({ block: "nearest" });
-    return Boolean(link);
+    if (scroll) link?.scrollIntoView({ block: "nearest" });
+    return true;
   }
 
   /** The first of those beyond the cut-off. */
@@ -105,44 +125,106 @@ export class Grid {
 
   /** Asks once more for the pictures that did not come. */
   askAgain() {
-    for (const place of this.#places.values()) {
-      const picture = /** @type {HTMLImageElement|null} */ (place.querySelector(":scope.broken img"));
-      if (!picture) continue;
-      place.classList.remove("broken");
-      picture.src = picture.src;
-    }
+    for (const [id, place] of this.#places) if (place.classList.contains("broken")) this.#places.delete(id);
+    this.#layOut();
+  }
+
+  /** Writes anew what stands on the pictures. @param {boolean} scores whether each says its score */
+  mark(scores) {
+    if (scores === this.scores) return;
+    this.scores = scores;
+    this.#marked = new WeakMap();
+    this.#layOut();
   }
 
   /** Shows the held-back row too. */
   finish() {
     this.partial = false;
-    this.#layout(true);
+    this.#layOut();
   }
 
-  /** @param {Image[]} items @param {Map<string, HTMLLIElement>} [known] */
-  #add(items, known = new Map()) {
-    /** @type {{within: HTMLLIElement[], beyond: HTMLLIElement[]}} */
-    const places = { within: [], beyond: [] };
-    for (const image of items) {
-      if (this.#places.has(image.id)) continue;
-      const old = known.get(image.id);
-      const place = old?.dataset.thumbnail === (image.thumbnail_url ?? "") ? old : makePlace(image);
-      markPlace(place, image);
-      this.#places.set(image.id, place);
-      this.items.push(image);
-      places[image.within === false ? "beyond" : "within"].push(place);
+  /** @param {Image[]} items each id counts once */
+  #set(items) {
+    this.items = [...new Map(items.map((image) => [image.id, image])).values()];
+    for (const [n, shelf] of this.shelves.entries()) shelf.items = this.items.filter(({ within }) => (within === false) === Boolean(n));
+  }
+
+  /** The place of an image, made where there is none. @param {Image} image */
+  #placeOf(image) {
+    if (!image.id) return el("li", { "aria-hidden": "true" });
+    let place = this.#places.get(image.id);
+    if (place?.dataset.thumbnail !== (image.thumbnail_url ?? "")) place = makePlace(image);
+    this.#places.delete(image.id);
+    this.#places.set(image.id, place);
+    if (this.#marked.get(place) !== image) markPlace(place, image, this.scores);
+    this.#marked.set(place, image);
+    return place;
+  }
+
+  /** Something has left the document: the latest are kept. A picture under way goes on: one that is called off is never freed by Chromium. */
+  #left() {
+    for (const [each, old] of this.#places) {
+      if (this.#places.size <= MOST_PLACES) return;
+      if (!old.isConnected) this.#places.delete(each);
     }
-    return places;
   }
 
-  #layout(force = false) {
-    const width = Math.floor(this.list.getBoundingClientRect().width); // clientWidth may be rounded up: a row would break
-    if (!width || (!force && width === this.#width)) return;
+  #resized() {
+    if (this.#width !== widthOf(this.list)) this.#layOut({ hold: true });
+  }
+
+  /** @param {{glide?: boolean, hold?: boolean}} [how] what was there glides to where it stands now; what is looked at stays there */
+  #layOut({ glide = false, hold = false } = {}) {
+    const width = widthOf(this.list);
+    if (!width) return;
     this.#width = width;
-    const beyond = this.rest.children.length > 0;
-    /** @type {HTMLElement} */ (this.rest.parentElement).hidden = !beyond;
-    layOut(this.list, width, this.partial && !beyond);
-    layOut(this.rest, width, this.partial);
+    const [within, beyond] = this.shelves;
+    /** @type {HTMLElement} */ (this.rest.parentElement).hidden = !beyond.items.length;
+    within.layOut(width, this.partial && !beyond.items.length);
+    beyond.layOut(width, this.partial);
+    this.list.classList.toggle("gliding", glide);
+    if (hold) this.#hold();
+    this.#draw();
+  }
+
+  /** What was at the top of the view stays there. */
+  #hold() {
+    const found = this.#anchor.id ? this.#find(this.#anchor.id) : null;
+    if (found) scrollBy({ top: found.shelf.list.getBoundingClientRect().top + found.shelf.boxes[found.at].y - this.#anchor.top, behavior: "instant" });
+  }
+
+  /** @param {{shelf: Shelf, at: number}|null} kept stays in the document wherever it is */
+  #draw(kept = this.#focused()) {
+    const tops = this.shelves.map(({ list }) => list.getBoundingClientRect().top); // all read, then all written
+    const around = Math.max(AROUND, innerHeight);
+    for (const [n, shelf] of this.shelves.entries()) shelf.draw(-tops[n] - around, innerHeight - tops[n] + around, shelf === kept?.shelf ? kept.at : -1);
+    this.#look(tops);
+  }
+
+  /** Notes what is at the top of the view; while that stays where it is, it is the same. @param {number[]} tops of the lists */
+  #look(tops) {
+    const before = this.#anchor.id ? this.#find(this.#anchor.id) : null;
+    if (before && tops[0] < TOP && Math.abs(tops[this.shelves.indexOf(before.shelf)] + before.shelf.boxes[before.at].y - this.#anchor.top) < 2) return;
+    this.#anchor = { id: "", top: 0 };
+    if (tops[0] >= TOP) return;
+    for (const [n, shelf] of this.shelves.entries()) {
+      const at = shelf.firstBelow(TOP - tops[n]);
+      if (at < shelf.boxes.length) return void (this.#anchor = { id: shelf.items[at].id, top: tops[n] + shelf.boxes[at].y });
+    }
+  }
+
+  /** @param {string} id @returns {{shelf: Shelf, at: number, item: Image}|null} where it is laid out */
+  #find(id) {
+    for (const shelf of this.shelves) {
+      const at = shelf.items.findIndex((image) => image.id === id);
+      if (at >= 0 && at < shelf.boxes.length) return { shelf, at, item: shelf.items[at] };
+    }
+    return null;
+  }
+
+  #focused() {
+    const id = /** @type {HTMLElement|null} */ (document.activeElement)?.closest?.(".grid a")?.getAttribute("data-id");
+    return id ? this.#find(id) : null;
   }
 
   /** @param {MouseEvent} event */
@@ -155,37 +237,17 @@ export class Grid {
     this.onOpen(image);
   }
 
-  /** Arrow keys walk the grid; Tab still goes one by one. @param {KeyboardEvent} event */
-  #moved(event) {
-    const from = /** @type {HTMLElement} */ (event.target).closest("li");
-    if (!from || event.altKey || event.ctrlKey || event.metaKey) return;
-    const places = /** @type {HTMLElement[]} */ ([...this.list.children, ...this.rest.children].filter((place) => !(/** @type {HTMLElement} */ (place).hidden)));
-    const at = places.indexOf(from);
-    /** @type {Record<string, () => HTMLElement|null|undefined>} */
-    const ways = { ArrowLeft: () => places[at - 1], ArrowRight: () => places[at + 1], ArrowUp: () => nearest(from, places.slice(0, at).reverse()), ArrowDown: () => nearest(from, places.slice(at + 1)) };
-    const to = ways[event.key]?.();
-    if (!to) return;
+  /** Keys walk the grid; Tab still goes one by one. @param {KeyboardEvent} event */
+  async #pressed(event) {
+    if (!KEYS.has(event.key) || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    to.querySelector("a")?.focus();
+    const { stepFrom } = await import("./walk.js");
+    const from = this.#focused();
+    const to = from && stepFrom(event.key, this.shelves, from, innerHeight - TOP);
+    if (to) this.focus(to);
+    else scrollBy({ top: /Up|Home/.test(event.key) ? -TOP : TOP }); // to what is above the first, or below the last
   }
 }
 
-/** @param {HTMLElement} list @param {number} width @param {boolean} partial */
-function layOut(list, width, partial) {
-  const places = /** @type {HTMLElement[]} */ ([...list.children]);
-  const sizes = justify(places.map((place) => Number(place.dataset.ratio)), width, rowHeight(width), GAP, partial);
-  places.forEach((place, i) => {
-    place.hidden = i >= sizes.length;
-    if (place.hidden) return;
-    place.style.width = `${sizes[i].width}px`;
-    place.style.height = `${sizes[i].height}px`;
-  });
-}
-
-/** The place in the next row whose middle is closest. @param {HTMLElement} from @param {HTMLElement[]} places in the direction to go */
-function nearest(from, places) {
-  const middle = from.offsetLeft + from.offsetWidth / 2;
-  const row = places.find(({ offsetTop }) => offsetTop !== from.offsetTop)?.offsetTop;
-  const gap = (/** @type {HTMLElement} */ place) => Math.abs(place.offsetLeft + place.offsetWidth / 2 - middle);
-  return places.filter(({ offsetTop }) => offsetTop === row).sort((a, b) => gap(a) - gap(b))[0];
-}
+/** In whole pixels; clientWidth may be rounded up, and a row would break. @param {HTMLElement} list */
+const widthOf = (list) => Math.floor(list.getBoundingClientRect().width);

@@ -1,5 +1,7 @@
 /** Justified rows: every picture keeps its shape and every full row fills the width. Pure. */
 
+/** Between pictures, px. */
+const GAP = 6;
 const NARROWEST = 0.4;
 const WIDEST = 5;
 
@@ -11,6 +13,39 @@ export function ratioOf({ width, height }) {
 
 /** Row height that suits a width. @param {number} width */
 export const rowHeight = (width) => Math.round(Math.min(250, Math.max(128, width / 5.4)));
+
+/** @typedef {{x: number, y: number, width: number, height: number}} Box of a picture in its list, px */
+
+/**
+ * Where each picture stands: fewer boxes than ratios where an unfinished last row is left out.
+ * @param {number[]} ratios @param {number} width @param {boolean} partial @returns {Box[]}
+ */
+export function boxesOf(ratios, width, partial) {
+  let x = 0;
+  let y = 0;
+  let row = 0;
+  return justify(ratios, width, rowHeight(width), GAP, partial).map((size) => {
+    if (x && x + size.width > width) {
+      y += row + GAP;
+      x = 0;
+    }
+    const box = { x, y, ...size };
+    x += size.width + GAP;
+    row = size.height;
+    return box;
+  });
+}
+
+/** The first of sorted things that a condition, once true, stays true of. @template T @param {T[]} all @param {(one: T) => boolean} from */
+export function firstOf(all, from) {
+  let [low, high] = [0, all.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (from(all[middle])) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
 
 /**
  * @param {number[]} ratios

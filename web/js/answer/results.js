@@ -2,8 +2,10 @@
 import { announce } from "../shared/announce.js";
 import { byId } from "../shared/dom.js";
 import { Grid } from "./grid.js";
+import { prepareSearch } from "./place.js";
 import { answerCame, awaitAnswer, hideNotice, noticeShown, showEmpty, showError, showNothing, showWaiting } from "./notices.js";
-import { hasFilters, isLibrary } from "../asking/query.js";
+import { PAGE_SIZE } from "../api.js";
+import { hasFilters, isLibrary, queryAddress } from "../asking/query.js";
 import { texts } from "../texts.js";
 
 /**
@@ -18,6 +20,8 @@ const MOST_DOUBLED = 4;
 const REFRESHED_MS = 1500;
 /** The most images the API gives at once. */
 const MOST_AT_ONCE = 200;
+/** The most a search ranks. */
+const MOST_RANKED = 1000;
 
 export class Results {
   #retryTimer = 0;
@@ -26,6 +30,8 @@ export class Results {
   #againTimer = 0;
   /** The button that asked for what is beyond the cut-off is gone by then: the focus goes there. */
   #goBeyond = false;
+  /** @type {import("../asking/narrow.js").Narrow|undefined} */
+  #narrow;
 
   /** @param {import("../page.js").Page} page */
   constructor(page) {
@@ -35,7 +41,10 @@ export class Results {
     this.copies.addEventListener("click", () => page.ask({ ...this.#query, copies: this.#query.copies ? "" : "all" }));
     this.order = byId("order");
     this.order.addEventListener("change", () => page.ask(/** @type {Query} */ ({ ...this.#query, order: this.order.value, closest: "" })));
+    this.scores = byId("scores");
+    this.scores.addEventListener("click", () => this.#turnScores());
     this.tail = byId("tail");
+    this.end = byId("end");
     this.tail.querySelector("button").addEventListener("click", () => this.#showClosest());
     this.more = byId("more");
     this.moreButton = this.more.querySelector("button");
@@ -63,8 +72,17 @@ export class Results {
     byId("summary").textContent = texts.searching;
   }
 
+  /** What only the answer of a search needs is fetched beside it, not with the page. @param {Query} query */
+  async prepare(query) {
+    if (isLibrary(query)) return;
+    const { page } = this;
+    const [{ Narrow }] = await Promise.all([import("../asking/narrow.js"), prepareSearch()]);
+    this.#narrow ??= new Narrow((filters) => page.filters.quietly(() => page.ask({ ...this.#query, ...filters })));
+  }
+
   /** @param {Answer} answer */
   found(answer) {
+    startClock();
     this.#failures = 0;
     this.draw(answer.items);
     if (this.#goBeyond) this.grid.focusBeyond();
@@ -74,8 +92,11 @@ export class Results {
 
   /** @param {Answer} answer */
   foundMore(answer) {
+    const pressed = document.activeElement === this.moreButton;
     this.grid.partial = Boolean(this.#about.cursor);
+    this.more.hidden = true; // in sight it would be seen to jump
     this.grid.append(answer.items);
+    if (pressed) this.grid.focus(answer.items[0]?.id ?? "");
     this.page.filters.learn(answer.items);
     this.#drawCopiesToggle();
     this.#showMore(Boolean(this.#about.cursor));
@@ -108,6 +129,7 @@ export class Results {
     this.#moreFailed = true;
     this.grid.finish();
     this.moreButton.textContent = texts.moreFailed;
+    announce(texts.moreFailed);
   }
 
   /* What is drawn */
@@ -115,7 +137,9 @@ export class Results {
   /** @param {Image[]} items */
   draw(items) {
     answerCame();
+    this.page.arrivals.forget();
     this.grid.partial = Boolean(this.#about.cursor);
+    this.grid.mark(Boolean(this.#query.scores));
     this.grid.show(items);
     this.page.filters.learn(items);
     this.drawSummary();
@@ -161,9 +185,11 @@ export class Results {
     const shown = this.grid.items.length > 0;
     this.order.closest("label").hidden = !search || !shown || matched === false;
     this.order.value = query.order || "";
-    this.page.narrow.show(search ? facets : null, query);
+    this.#narrow?.show(search ? facets : null, query);
     byId("lead").hidden = !search || !shown || matched !== false;
     byId("beyond-title").hidden = !byId("lead").hidden;
+    this.scores.hidden = !search || !shown;
+    this.scores.textContent = query.scores ? texts.scoresHide : texts.scoresShow;
     this.tail.hidden = !shown || !rest || Boolean(this.#about.cursor);
     byId("tail-text").textContent = texts.lessAlikeMore(rest);
     this.#drawCopiesToggle();
@@ -175,6 +201,15 @@ export class Results {
     const folded = this.grid.items.some(({ copies }) => copies && copies.exact + copies.near > 0);
     this.copies.hidden = isLibrary(query) || !this.grid.items.length || !(query.copies || folded);
     this.copies.textContent = query.copies ? texts.copiesFold : texts.copiesShow;
+  }
+
+  /** The same answer with the numbers on it, or without: nothing is asked for. */
+  #turnScores() {
+    const query = { ...this.#query, scores: this.#query.scores ? "" : "true" };
+    this.page.search.query = query;
+    history.replaceState(history.state, "", queryAddress(query));
+    this.grid.mark(Boolean(query.scores));
+    this.#drawControls();
   }
 
   /** What is beyond the cut-off too, behind what is shown. It has no order but its likeness. */
@@ -191,7 +226,10 @@ export class Results {
     this.#moreFailed = false;
     this.more.hidden = !on;
     this.moreButton.textContent = texts.more;
-    this.tail.hidden = on || !this.grid.items.length || !this.#about.rest;
+    const shown = this.grid.items.length;
+    this.tail.hidden = on || !shown || !this.#about.rest;
+    this.end.hidden = on || shown <= PAGE_SIZE || !this.tail.hidden;
+    this.end.textContent = isLibrary(this.#query) || shown < MOST_RANKED ? texts.end(shown) : texts.endRanked(shown);
     this.watch.unobserve(this.more);
     if (on) this.watch.observe(this.more); // asked anew each time: fires again while still in sight
   }
@@ -220,6 +258,17 @@ export class Results {
     clearTimeout(this.#againTimer);
     this.#againTimer = setTimeout(() => this.#query === query && this.page.search.run(query), REFRESHED_MS);
   }
+}
+
+/** Notes when the answer came, and when it is on the screen (`answer`, `drawn`, and the time between as `answer-drawn`), for whoever measures: the last one only. */
+function startClock() {
+  for (const name of ["answer", "drawn"]) performance.clearMarks(name);
+  performance.clearMeasures("answer-drawn");
+  performance.mark("answer");
+  requestAnimationFrame(() => setTimeout(() => {
+    performance.mark("drawn");
+    performance.measure("answer-drawn", "answer", "drawn");
+  }));
 }
 
 /** @param {import("../asking/search.js").About} about @param {number} shown */

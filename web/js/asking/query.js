@@ -4,7 +4,7 @@
  * `q` what the box holds and `weight` how much that counts, `and` and `not` more words to look for
  * and words to keep away from, `like` pictures (see `picturesOf`), `copies` "all" where a search
  * shall show each copy as an image of its own, `closest` "true" where it shall show what is beyond
- * the cut-off too, `order` "newest" or "oldest".
+ * the cut-off too, `scores` "true" where each picture says its score, `order` "newest" or "oldest".
  *
  * Weights are hundredths, behind a "~" in lists, and stand there only where they are not the usual.
  * @typedef {Record<typeof PARTS[number], string>} Query
@@ -19,7 +19,7 @@
  */
 
 export const FILTERS = /** @type {const} */ (["collection", "date_from", "date_to", "camera", "format", "near"]);
-const PARTS = /** @type {const} */ (["q", "weight", "and", "not", "like", "order", "closest", "copies", ...FILTERS]);
+const PARTS = /** @type {const} */ (["q", "weight", "and", "not", "like", "order", "closest", "copies", "scores", ...FILTERS]);
 /** The most that the API looks for at once. */
 export const MOST_PIECES = 10;
 /** What a piece counts that the answer shall keep away from, where nobody says otherwise. */

@@ -13,6 +13,7 @@ import { withVectors } from "./query.js";
  * @property {import("../api.js").Facets|null} facets
  * @typedef {object} View what draws the answers
  * @property {() => void} loading
+ * @property {(query: Query) => Promise<void>} prepare fetches what an answer is drawn with
  * @property {(page: Page) => void} found
  * @property {(page: Page) => void} foundMore
  * @property {(error: ApiError) => void} failed
@@ -21,6 +22,9 @@ import { withVectors } from "./query.js";
 
 /** @type {About} */
 const NOTHING = { cursor: null, total: null, matched: null, rest: 0, facets: null };
+
+/** How many come at once behind the first page: whoever goes on wants more. */
+const NEXT_PAGE = 120;
 
 /** @param {Page} page @returns {About} */
 const aboutOf = (page) => ({ cursor: page.next_cursor, total: page.total ?? null, matched: page.matched ?? null, rest: page.rest ?? 0, facets: page.facets ?? null });
@@ -47,7 +51,7 @@ export class Search {
     const run = this.#start(query);
     this.view.loading();
     try {
-      const page = await this.api.page(query, { limit, signal: run.signal });
+      const [page] = await Promise.all([this.api.page(query, { limit, signal: run.signal }), this.view.prepare(query).catch(() => {})]); // without, less is told
       if (run !== this.#run) return;
       this.about = aboutOf(page);
       if (page.vectors) {
@@ -108,7 +112,7 @@ export class Search {
   /** @param {AbortController} run @param {string} cursor */
   async #loadMore(run, cursor) {
     try {
-      const page = await this.api.page(this.query, { cursor, signal: run.signal });
+      const page = await this.api.page(this.query, { cursor, limit: NEXT_PAGE, signal: run.signal });
       if (run !== this.#run) return;
       this.#more = null;
       this.about = { ...this.about, cursor: page.next_cursor };

@@ -11,6 +11,8 @@ const REFRESH_MS = 800;
 
 export class Arrivals {
   #timer = 0;
+  /** @type {import("./held.js").Held|undefined} */
+  #held;
 
   /** @param {import("../page.js").Page} page */
   constructor(page) {
@@ -39,12 +41,26 @@ export class Arrivals {
     else if (!shown && idle && library && !search.error && (noticeShown() === "waiting" || status.waiting)) results.drawSummary();
   }
 
+  /** Another answer is drawn: what was held back is no news there. */
+  forget() {
+    this.#held?.forget();
+  }
+
   /** @param {Image[]} images newer than those shown */
   #arrived(images) {
     const { filters, results, search } = this.page;
+    if (results.grid.scrolled) return void this.#hold(images).catch(console.error);
     search.count(results.grid.prepend(images));
     filters.learn(images);
     results.drawSummary();
+  }
+
+  /** Nothing moves what is looked at. @param {Image[]} images @param {import("../api.js").Page|null} [anew] */
+  async #hold(images, anew = null) {
+    const { query } = this.page.search;
+    const { Held } = await import("./held.js");
+    this.#held ??= new Held(this.page);
+    if (query === this.page.search.query) this.#held.add(images, anew);
   }
 
   #refreshSoon() {
@@ -60,7 +76,8 @@ export class Arrivals {
     const shown = new Set(results.grid.items.map(({ id }) => id));
     const last = page.items.findIndex(({ id }) => shown.has(id));
     const fresh = last < 0 ? page.items : page.items.slice(0, last);
-    if (last < 0) {
+    if (last < 0 && results.grid.scrolled) await this.#hold(page.items, page).catch(console.error);
+    else if (last < 0) {
       search.renew(page);
       results.draw(page.items);
     } else if (fresh.length) this.#arrived(fresh);
