@@ -38,7 +38,7 @@ export class Grid {
     this.shelves = [list, rest].map((each) => new Shelf(each, (image) => this.#placeOf(image), () => this.#left()));
     new ResizeObserver(() => this.#resized()).observe(list);
     addEventListener("scroll", () => this.#draw(), { passive: true });
-    addEventListener("resize", () => this.#draw());
+    addEventListener("resize", () => this.#resized());
     for (const each of [list, rest]) {
       each.addEventListener("click", (event) => this.#clicked(event));
       each.addEventListener("focusin", () => {
@@ -171,6 +171,7 @@ export class Grid {
 
   #resized() {
     if (this.#width !== widthOf(this.list)) this.#layOut({ hold: true });
+    else this.#draw();
   }
 
   /** @param {{glide?: boolean, hold?: boolean}} [how] what was there glides to where it stands now; what is looked at stays there */
