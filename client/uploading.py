@@ -87,10 +87,12 @@ class Upload:
     def _there(self, claimed: dict[Path, Entry]) -> Iterator[tuple[Path, Entry]]:
         ids = {entry.id for entry in claimed.values()}
         indexed = {image["id"] for image in indexed_images(self._transport, sorted(ids))}
-        for path, entry in claimed.items():
-            # What is not indexed yet is in the bucket all the same.
-            if entry.id in indexed or is_there(self._transport, entry):
-                yield path, entry
+        # What is not indexed yet is in the bucket all the same.
+        late = {path: entry for path, entry in claimed.items() if entry.id not in indexed}
+        with ThreadPoolExecutor(self._jobs) as pool:
+            there = pool.map(lambda entry: is_there(self._transport, entry), late.values())
+            found = dict(zip(late, there, strict=True))
+        yield from (item for item in claimed.items() if found.get(item[0], True))
 
     def run(self, files: Sequence[Path]) -> Report:
         """Raises nothing of what may befall a file: the report has it."""
