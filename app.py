@@ -175,7 +175,8 @@ def get_thumbnail(id: str) -> Response:
 
 def redirect_to(bucket: Bucket, key: str, *, save_as: str = "") -> Response:
     seconds = services().settings.presign_seconds
-    url = bucket.presign_get(key, seconds, save_as=save_as)
+    turn = app.query().get("v", "")
+    url = bucket.presign_get(key, seconds, save_as=save_as, turn=turn)
     return api.redirect(url, cache_seconds=seconds // SHARE)
 
 

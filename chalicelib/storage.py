@@ -128,9 +128,10 @@ class Bucket(Protocol):
     def list(self, prefix: str = "") -> Iterator[ListedObject]:
         """Every object whose key begins with `prefix`, by key."""
 
-    def presign_get(self, key: str, seconds: int, *, save_as: str = "") -> str:
+    def presign_get(self, key: str, seconds: int, *, save_as: str = "", turn: str = "") -> str:
         """A URL anyone may GET `key` with, good for `seconds` or for up to a third of them less;
-        `save_as` makes browsers download."""
+        `save_as` makes browsers download. The same one comes for a while; another for another
+        `turn`, as where the first ended with the credentials that signed it."""
 
     def presign_post(
         self,
@@ -239,7 +240,7 @@ class S3Bucket:
         except (ClientError, *_NO_ANSWER) as error:
             raise self._unavailable(error) from error
 
-    def presign_get(self, key: str, seconds: int, *, save_as: str = "") -> str:
+    def presign_get(self, key: str, seconds: int, *, save_as: str = "", turn: str = "") -> str:
         # The bytes may be kept as long as the address is good: by the browser, by nobody else.
         said = {"ResponseCacheControl": f"private, max-age={seconds}"}
         if save_as:
@@ -252,7 +253,7 @@ class S3Bucket:
             )
             return url
 
-        return self._handed.address((key, seconds, save_as), seconds, sign)
+        return self._handed.address((key, seconds, save_as, turn), seconds, sign)
 
     def presign_post(
         self,

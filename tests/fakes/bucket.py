@@ -138,7 +138,7 @@ class MemoryBucket:
             if not is_folder(key, len(stored.data)):
                 yield ListedObject(key, stored.etag, len(stored.data), stored.uploaded_at)
 
-    def presign_get(self, key: str, seconds: int, *, save_as: str = "") -> str:
+    def presign_get(self, key: str, seconds: int, *, save_as: str = "", turn: str = "") -> str:
         return f"memory://{self._name}/{key}?expires={seconds}&as={save_as}"
 
     def presign_post(

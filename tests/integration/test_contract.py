@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import requests
 from tests.fakes.issuer import CLIENT, Issuer, serving
 from tests.integration.local_stack import LocalStack, running
 from tests.integration.pictures import plain
+from tests.integration.processes import eventually
 
 pytestmark = [pytest.mark.xdist_group("contract"), pytest.mark.timeout(900)]
 
@@ -82,6 +84,12 @@ def test_a_browser_that_has_a_picture_need_not_fetch_it_again(
     assert first.headers["Content-Type"] == "image/jpeg"
     again = requests.get(address, headers={"If-None-Match": first.headers["ETag"]}, timeout=60)
     assert (again.status_code, again.content) == (304, b"")
+    asked = (f"/images/{known}/{part}?v={number}" for number in itertools.count())
+    anew = eventually(
+        lambda: contract_stack.request("GET", next(asked)).headers["Location"],
+        lambda other: other != address,
+    )
+    assert requests.get(anew, timeout=60).content == first.content
 
 
 def test_the_contract_is_compressed_kept_and_asked_for_again(contract_stack: LocalStack) -> None:
