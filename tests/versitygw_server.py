@@ -104,7 +104,12 @@ def _build(go: Path, making: Path) -> Path:
     command = [str(go), "install", "-trimpath", "-ldflags=-s -w"]
     command += [f"{MODULE}/cmd/versitygw@{VERSION}"]
     environment = {n: v for n, v in os.environ.items() if n != "GOROOT"} | places | settings
-    done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
+    for pause in (5, 20, 0):
+        done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
+        if done.returncode == 0:
+            break
+        # Go asks a proxy that does not answer once only; what it has by then it keeps.
+        time.sleep(pause)
     if done.returncode != 0:
         raise Transient(
             f"versitygw {VERSION} was not built (see above). Check the network and GOPROXY, or "
