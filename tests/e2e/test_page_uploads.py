@@ -71,7 +71,9 @@ def test_a_folder_need_not_be_sent_and_one_without_images_says_so(
     room: Page, tmp_path: Path
 ) -> None:
     room.open()
-    drop(room, make_folder(tmp_path / HOSTILE, 2))
+    hostile = make_folder(tmp_path / HOSTILE, 2)
+    (hostile / ".hidden").write_text("words")
+    drop(room, hostile)
     assert f"“{HOSTILE}”" in room.one("uploads-question").text
     assert room.one("uploads-collection").get_attribute("value") == "img-src-x-onerror-alert-1"
     loose = make_folder(tmp_path / "loose", 1, first=900) / "IMG_0900.png"

@@ -46,7 +46,9 @@ export class Desk {
     if (!files.length) return null;
     const whole = Boolean(folder || left.length || arrival.entries);
     const collection = whole && !shown ? await this.question.ask(files.length, folder) : shown;
-    return collection === null ? null : { files, collection };
+    if (collection !== null) return { files, collection };
+    this.left.remove(left);
+    return null;
   }
 
   /** @param {File[]} files @param {string} collection */

@@ -9,8 +9,8 @@ import { texts } from "../texts.js";
 const NAMES = 100;
 
 export class LeftOut {
-  /** @type {Map<LeftWhy, string[]>} */
-  #names = new Map();
+  /** What came together is told together. @type {Set<[LeftWhy, string][]>} */
+  #batches = new Set();
 
   /** @param {() => void} changed */
   constructor(changed) {
@@ -22,29 +22,31 @@ export class LeftOut {
   }
 
   get size() {
-    return [...this.#names.values()].reduce((sum, { length }) => sum + length, 0);
+    return [...this.#batches].reduce((sum, { length }) => sum + length, 0);
   }
 
   /** @param {[LeftWhy, string][]} left */
   add(left) {
-    if (!left.length) return;
-    for (const [why, name] of left) {
-      const names = this.#names.get(why) ?? [];
-      names.push(name);
-      this.#names.set(why, names);
-    }
+    if (left.length) this.#batches.add(left);
+    this.#draw();
+  }
+
+  /** They were not to be sent at all. @param {[LeftWhy, string][]} left */
+  remove(left) {
+    this.#batches.delete(left);
     this.#draw();
   }
 
   clear() {
-    this.#names.clear();
+    this.#batches.clear();
     this.#draw();
   }
 
   /** Always in the same order. @returns {[LeftWhy, string[]][]} */
   get #reasons() {
-    const all = /** @type {LeftWhy[]} */ (Object.keys(texts.leftWhy));
-    return all.map((why) => /** @type {[LeftWhy, string[]]} */ ([why, this.#names.get(why) ?? []])).filter(([, names]) => names.length);
+    const all = [...this.#batches].flat();
+    const reasons = /** @type {LeftWhy[]} */ (Object.keys(texts.leftWhy));
+    return reasons.map((why) => /** @type {[LeftWhy, string[]]} */ ([why, all.filter(([each]) => each === why).map(([, name]) => name)])).filter(([, names]) => names.length);
   }
 
   #draw() {
