@@ -13,7 +13,7 @@ async function readConfig() {
   if (response.status === 404 || response.status === 403) return { api: "api" };
   if (!response.ok) throw new Error(`config.json: ${response.status}`);
   const config = { api: "api", ...(await response.json()) };
-  if (!URL.canParse(config.api, document.baseURI)) throw new Error("config.json: no address in api");
+  if (!URL.canParse(config.api, document.baseURI)) throw new Error(`config.json: api=${config.api}`);
   return config;
 }
 

@@ -1,7 +1,10 @@
 /** Every English text of the page, and nothing else. Functions where a number or a name goes in. */
 
+/** How numbers, dates and times are written. */
+export const locale = "en-GB";
+
 /** @param {number} n */
-const count = (n) => n.toLocaleString("en");
+const count = (n) => n.toLocaleString(locale);
 /** @param {number} n @param {string} one @param {string} [many] */
 const many = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
@@ -140,6 +143,7 @@ export const texts = {
   statusBack: "You are online again",
 
   signIn: {
+    answered: (/** @type {number} */ status) => `The sign-in service answered ${status}.`,
     body: "Sign in to search the pictures here.",
     button: "Sign in",
     endedTitle: "Sign in again",
@@ -201,7 +205,7 @@ export const texts = {
   youOfflineBody: "This page tries again by itself when you are back. Until then the back button leads to what was found before.",
   laterTitle: "Too many requests at once",
   /** @param {Date} at */
-  later: (at) => `Goes on by itself at ${at.toLocaleTimeString("en-GB")}`,
+  later: (at) => `Goes on by itself at ${at.toLocaleTimeString(locale)}`,
   slow: "Still searching: the connection or the server is slow",
   badConfig: "The settings of this page, config.json, cannot be read. Whoever runs this site can mend that.",
   errorCode: (/** @type {string} */ code, /** @type {string} */ id) => (id ? `${code} · request ${id}` : code),

@@ -1,7 +1,7 @@
 /** Narrowing an answer down: what its images have in common, with how many there are of each. */
 import { byId, el } from "../shared/dom.js";
 import { shown } from "../shared/format.js";
-import { texts } from "../texts.js";
+import { locale, texts } from "../texts.js";
 
 /**
  * @typedef {import("../api.js").Facets} Facets
@@ -54,6 +54,6 @@ export class Narrow {
     const change = on ? Object.fromEntries(Object.keys(filter).map((name) => [name, ""])) : filter;
     const text = shown(kind === "format" ? value.toUpperCase() : value);
     return el("button", { type: "button", "aria-pressed": String(on), "aria-label": texts.narrowTo(texts.facet[kind], text, n), data: { testid: "narrow-chip", value: `${kind}:${value}` }, on: { click: () => this.onChange(change) } },
-      el("span", { text }), el("span", { class: "n", text: n.toLocaleString("en") }));
+      el("span", { text }), el("span", { class: "n", text: n.toLocaleString(locale) }));
   }
 }

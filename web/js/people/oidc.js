@@ -7,6 +7,7 @@
  * @typedef {{state: string, verifier: string, address: string}} Asked a sign-in under way; `address` is where people sign in
  * @typedef {{state: string, code: string, error: string, description: string}} Answer what the service sent people back with
  */
+import { texts } from "../texts.js";
 
 const TIMEOUT_MS = 15_000;
 
@@ -83,7 +84,7 @@ export class Provider {
     const body = new URLSearchParams({ ...form, client_id: this.client });
     const response = await fetch(`${this.url}/oauth2/token`, { method: "POST", credentials: "omit", body, signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (response.ok) return response.json();
-    if (response.status === 429 || response.status >= 500) throw new Error(`The sign-in service answered ${response.status}.`);
+    if (response.status === 429 || response.status >= 500) throw new Error(texts.signIn.answered(response.status));
     const { error = "" } = await response.json().catch(() => ({}));
     throw new Refused(error || `http_${response.status}`);
   }

@@ -1,5 +1,5 @@
 /** Server values → what people read. */
-import { texts } from "../texts.js";
+import { locale, texts } from "../texts.js";
 
 /** @param {number} bytes */
 export function formatBytes(bytes) {
@@ -10,7 +10,7 @@ export function formatBytes(bytes) {
     value /= 1000;
     unit += 1;
   }
-  return `${value.toLocaleString("en", { maximumFractionDigits: value < 10 && unit ? 1 : 0 })} ${units[unit]}`;
+  return `${value.toLocaleString(locale, { maximumFractionDigits: value < 10 && unit ? 1 : 0 })} ${units[unit]}`;
 }
 
 /** A server's address when a browser may follow it, else "". @param {string|null|undefined} url */

@@ -1,5 +1,5 @@
 /** What the larger view and the lists tell of an image, as people read it. */
-import { texts } from "../texts.js";
+import { locale, texts } from "../texts.js";
 import { safeUrl } from "./format.js";
 
 /**
@@ -19,7 +19,7 @@ export function formatTaken(iso) {
  */
 export function formatDate(iso, timeZone) {
   const date = new Date(iso);
-  return Number.isNaN(date.getTime()) ? iso : date.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short", timeZone });
+  return Number.isNaN(date.getTime()) ? iso : date.toLocaleString(locale, { dateStyle: "medium", timeStyle: "short", timeZone });
 }
 
 /**
@@ -27,7 +27,7 @@ export function formatDate(iso, timeZone) {
  * @param {import("../api.js").Exposure} exposure
  */
 export function formatExposure({ seconds, f_number, iso, focal_mm }) {
-  const short = (/** @type {number} */ value) => value.toLocaleString("en", { maximumFractionDigits: 1, useGrouping: false });
+  const short = (/** @type {number} */ value) => value.toLocaleString(locale, { maximumFractionDigits: 1, useGrouping: false });
   const time = (/** @type {number} */ value) => (value < 0.3 ? `1/${Math.round(1 / value)} s` : `${short(value)} s`);
   return [seconds && time(seconds), f_number && `f/${short(f_number)}`, iso && texts.iso(iso), focal_mm && `${short(focal_mm)} mm`].filter(Boolean).join(" · ");
 }
