@@ -245,8 +245,14 @@ def test_fingers_swipe_pinch_and_tap(page: Page, shown: dict[str, str]) -> None:
         touch(page, "touchEnd")
     page.until(lambda: percent(page) == 100, "two taps show it whole")
 
+    scrolled = "return document.getElementById('viewer').scrollTop"
+    swipe(page, 0, -180)
+    page.until(lambda: page.js(scrolled) > 100, "upwards the facts come")
+    swipe(page, 0, 400)
+    page.until(lambda: page.js(scrolled) == 0, "downwards they go")
+    assert page.all("viewer")
     swipe(page, 0, 180)
-    page.until(lambda: not page.all("viewer"), "downwards it goes away")
+    page.until(lambda: not page.all("viewer"), "and then the picture")
 
 
 def test_the_file_is_fetched_where_the_preview_has_too_few_pixels(
