@@ -89,6 +89,8 @@ class Application(Chalice):
         """`response`, with what lets a page of an origin of `allowed` read it."""
         origin = request.headers.get("origin", "")
         said = origins.headers(origin, allowed)
+        if (before := response.headers.get("Vary")) and "Vary" in said:
+            said["Vary"] = f"{before}, {said['Vary']}"
         if request.method == "OPTIONS" and response.status_code < 300:
             methods = [m for m in self.routes[request.path] if m != "OPTIONS"]
             said |= origins.preflight(origin, allowed, methods)
@@ -220,7 +222,12 @@ def kept(text: str, request: Request, *, seconds: int) -> Response:
     """JSON that callers may keep for `seconds`, and ask then whether it is still the same
     (RFC 9110, 13.1.2). The tag is a weak one, for the text may be compressed on its way."""
     tag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
-    headers: dict[str, Any] = {"Cache-Control": f"public, max-age={seconds}", "ETag": tag}
+    # API Gateway compresses, and does not say so to caches.
+    headers: dict[str, Any] = {
+        "Cache-Control": f"public, max-age={seconds}",
+        "ETag": tag,
+        "Vary": "Accept-Encoding",
+    }
     known = [one.strip() for one in request.headers.get("if-none-match", "").split(",")]
     if "*" in known or tag in known or tag.removeprefix("W/") in known:
         return Response(body="", status_code=304, headers=headers)

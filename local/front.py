@@ -172,7 +172,8 @@ def _compressed(request: Request, response: Response) -> Response:
     text = kind.startswith("text/") or kind in ("application/json", "image/svg+xml")
     if not text or response.status_code != 200 or len(response.data) < MIN_COMPRESSED:
         return response
-    response.headers.add("Vary", "Accept-Encoding")
+    if "accept-encoding" not in response.vary:
+        response.headers.add("Vary", "Accept-Encoding")
     if request.accept_encodings.quality("gzip"):
         response.data = gzip.compress(response.data, compresslevel=5, mtime=0)
         response.headers["Content-Encoding"] = "gzip"

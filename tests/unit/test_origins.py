@@ -150,3 +150,11 @@ def test_what_is_compressed_says_that_it_varies_by_both(front: Fronted) -> None:
     varies = {one.strip() for one in long.headers["Vary"].split(",")}
     assert varies == {"Origin", "Accept-Encoding"}
     assert len(long.json()["items"]) == 5
+
+
+def test_the_contract_varies_by_both_too(front: Fronted) -> None:
+    headers = {"Origin": OURS, "Accept-Encoding": "gzip"}
+    told = front.ask("GET", "/openapi.json", headers=headers)
+    assert told.headers["Vary"] == "Accept-Encoding, Origin"
+    assert told.headers["Content-Encoding"] == "gzip"
+    assert told.headers["Access-Control-Allow-Origin"] == OURS
