@@ -76,7 +76,7 @@ def test_a_connection_that_is_lost_pauses_the_line_and_it_goes_on_by_itself(
     said = "The connection is lost. It goes on by itself when it is back."
     assert said in room.one("uploads-pause").text
     room.said(said)
-    assert head(room).endswith("files wait")
+    room.until(lambda: head(room).endswith("files wait"), "nothing is on its way any more")
     way.judge = lambda _: None
     sent_whole(room, way, 20)
     expected(room, "ERR_")
