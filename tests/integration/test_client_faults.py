@@ -145,6 +145,16 @@ def test_a_used_up_quota_ends_the_run_and_the_next_one_goes_on(
     assert there(open_stack, "quota") == on_disk(folder)
 
 
+def test_the_quota_of_a_stack_is_told_in_its_own_words(tiny: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "data", tiny, "--quota-files", "5") as stack:
+        machine = Machine(tmp_path / "state", stack.url)
+        folder = photos(tmp_path / "pictures", 8)
+        told = machine.told("upload", folder, "--jobs", "1", status=1)
+        assert (told["sent"], len(told["not_tried"])) == (5, 3)
+        assert "quota of uploads" in told["stopped_by"]
+        assert stack.stored() == 5
+
+
 def test_what_the_api_refuses_is_told_with_its_reason_and_holds_up_no_other(
     way: Way, user: Machine, tmp_path: Path
 ) -> None:
