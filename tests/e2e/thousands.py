@@ -62,7 +62,7 @@ def _record(n: int, vector: np.ndarray, clip: object) -> ImageRecord:
         bucket=BUCKET,
         key=key,
         name=f"{n}.jpg",
-        collection="many",
+        collection=("many", "few")[n % 2],
         state="ready",
         indexed_at=NEWEST,
         etag=hashlib.md5(key.encode(), usedforsecurity=False).hexdigest(),

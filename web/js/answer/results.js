@@ -66,10 +66,20 @@ export class Results {
     clearTimeout(this.#retryTimer);
     this.#showMore(false);
     awaitAnswer();
+    this.#makeRoom();
     if (this.grid.items.length || noticeShown()) return this.grid.stale();
     this.page.newcomer.expect();
     this.grid.skeleton();
     byId("summary").textContent = texts.searching;
+  }
+
+  /** For what will stand above the answer of a search: appearing with it, it would push it down. */
+  #makeRoom() {
+    const search = !isLibrary(this.#query);
+    byId("narrow").hidden = !search;
+    if (!search) return;
+    this.order.closest("label").hidden = false;
+    this.page.newcomer.expect();
   }
 
   /** What only the answer of a search needs is fetched beside it, not with the page. @param {Query} query */
@@ -185,7 +195,7 @@ export class Results {
     const shown = this.grid.items.length > 0;
     this.order.closest("label").hidden = !search || !shown || matched === false;
     this.order.value = query.order || "";
-    this.#narrow?.show(search ? facets : null, query);
+    this.#narrow?.show(search && shown ? facets : null, query);
     byId("lead").hidden = !search || !shown || matched !== false;
     byId("beyond-title").hidden = !byId("lead").hidden;
     this.scores.hidden = !search || !shown;

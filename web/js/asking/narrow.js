@@ -34,7 +34,7 @@ export class Narrow {
     const active = /** @type {HTMLElement|null} */ (document.activeElement);
     const focused = active && this.row.contains(active) ? active.dataset.value : undefined;
     this.row.replaceChildren(...chips);
-    this.row.hidden = !chips.length;
+    this.row.hidden = !facets; // empty it keeps its room: the pictures below stay where they are
     if (focused !== undefined) chips.find(({ dataset }) => dataset.value === focused)?.focus();
   }
 
