@@ -41,13 +41,13 @@ window.fetch = async (...asked) => {
   answer.text = async () => {
     const [came, then] = [performance.now(), frame];
     new MutationObserver((changes, observer) => {
-      if (!changes.some(({addedNodes}) => [...addedNodes].some(({nodeName}) => nodeName === "LI")))
-        return;
+      const grid = document.getElementById("grid");
+      if (grid.hasAttribute("aria-busy") || !grid.querySelector("a")) return;
       observer.disconnect();
       const asks = performance.getEntriesByType("resource").filter(({startTime, name}) =>
         startTime > came && !name.includes("thumbnail"));
       window.drawn = {ms: performance.now() - came, frames: frame - then, asks: asks.length};
-    }).observe(document.getElementById("grid"), {childList: true, subtree: true});
+    }).observe(document.getElementById("grid"), {attributes: true});
     return text;
   };
   return answer;
