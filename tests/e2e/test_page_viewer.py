@@ -337,6 +337,8 @@ def test_the_link_can_be_copied_even_where_the_browser_refuses(
     assert page.focused()["testid"] == "link"
     page.shot("viewer-link")
     page.said("Copy it by hand")
+    page.press(Keys.ARROW_RIGHT)
+    assert name_shown(page) == WIDE, "in the link an arrow key moves the cursor"
     page.driver.get(str(link.get_attribute("value")))
     page.until(lambda: page.all("viewer") and name_shown(page) == WIDE, "the link shows it")
 

@@ -183,6 +183,7 @@ export class Viewer {
   /** @param {KeyboardEvent} event */
   #pressed(event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.target === this.link.field && event.key !== "Escape") return; // the cursor's
     const step = { ArrowLeft: /** @type {const} */ (-1), ArrowRight: /** @type {const} */ (1) }[event.key];
     if (event.key === "Escape") this.#leave();
     else if (this.zoom.pressed(event)) return event.preventDefault();
