@@ -231,8 +231,8 @@ def test_a_window_of_another_width_keeps_the_picture_that_was_at_its_top(grid: P
     grid.open()
     scroll_to(grid, 6000)
     wide = "return innerWidth === arguments[0]"
+    n, top = at_top(grid)
     for width in (900, 500, 1100):
-        n, top = at_top(grid)
         grid.looks.of_pixels(width, 800, mobile=False)
         grid.until(lambda w=width: grid.js(wide, w), "the window has that width")
         place = f"#grid li[aria-posinset='{n}']"
