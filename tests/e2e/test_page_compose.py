@@ -253,6 +253,14 @@ def test_what_the_browser_cannot_read_is_sent_as_it_is(
     assert not page.one("chip").find_elements(By.TAG_NAME, "img"), "it has no preview"
 
 
+COUNT_STEPS = """
+window.steps = 0;
+const push = history.pushState.bind(history);
+history.pushState = (...step) => { window.steps += 1; push(...step); };
+"""
+"""`history.length` ends at 50, which a window of many tests has long reached."""
+
+
 def test_a_weight_is_set_by_keys_and_by_the_mouse_and_stands_in_the_address(
     page_at: Page, site: LocalStack, pictures: dict[str, str]
 ) -> None:
@@ -260,7 +268,7 @@ def test_a_weight_is_set_by_keys_and_by_the_mouse_and_stands_in_the_address(
     lion = pictures["lion"]
     page.open(f"{LIBRARY}&q=a+horse&like={lion}&not=people&closest=true")
     looks_for(page, "Like lion.jpg", "With “a horse”", "Without “people”")
-    steps = page.js("return history.length")
+    page.js(COUNT_STEPS)
     weights = page.all("chip-weight")
     assert [w.accessible_name for w in weights] == [
         f"Counts {n} %. Press to change it" for n in (100, 100, 40)
@@ -275,7 +283,7 @@ def test_a_weight_is_set_by_keys_and_by_the_mouse_and_stands_in_the_address(
     page.until(lambda: page.asked()["like"] == f"{lion}~90", "the address says it")
     page.press(Keys.HOME)
     page.until(lambda: page.asked()["like"] == f"{lion}~10", "and goes on saying it")
-    assert page.js("return history.length") == steps + 1, "one step back undoes it"
+    assert page.js("return window.steps") == 1, "one step back undoes it"
     page.press(Keys.ESCAPE)
     page.until(lambda: not page.all("weight"), "the slider is gone")
     assert page.focused()["testid"] == "chip-weight"
