@@ -32,7 +32,9 @@ export class SearchBox {
   set({ q, like }) {
     clearTimeout(this.#timer);
     if (this.input.value.trim() !== q.trim()) this.input.value = q;
-    this.input.placeholder = like ? texts.searchBeside : texts.searchHint;
+    const narrow = matchMedia("(max-width: 560px)").matches;
+    const hint = narrow ? texts.searchHintShort : texts.searchHint;
+    this.input.placeholder = !like ? hint : narrow ? texts.searchBesideShort : texts.searchBeside;
     this.clear.hidden = !this.input.value;
   }
 
