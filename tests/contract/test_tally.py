@@ -28,7 +28,8 @@ from chalicelib.errors import QuotaUnavailable
 from chalicelib.quota import NO_LIMIT, Allowance, DynamoTally, SqliteTally, Tally, Used
 from tests.fakes.tally import MemoryTally
 
-LATER = int(time.time()) + 1000
+LATER = int(time.time()) + 1_000_000
+"""Long after the last of these tests, however slow the others before them were."""
 _numbers = count()
 
 

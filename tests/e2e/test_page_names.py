@@ -92,7 +92,11 @@ def test_there_are_thirty_of_them_and_the_photos_carry_them(named: LocalStack) -
 def test_the_grid_and_the_larger_view_show_them_as_text(strange: Page, named: LocalStack) -> None:
     strange.open()
     items = named.images()
-    strange.until(lambda: len(strange.ids()) == len(items), "all are listed")
+    every = {item["id"] for item in items}
+    to_the_end = "scrollTo(0, document.body.scrollHeight)"
+    strange.until(lambda: strange.js(to_the_end) or set(strange.ids()) == every, "all are listed")
+    strange.js("scrollTo(0, 0)")
+    strange.until(lambda: strange.all("item"), "the first are in view")
     by_id = {item["id"]: item for item in items}
     for place in strange.all("item"):
         name = seen(by_id[place.get_attribute("data-id")]["name"])

@@ -15,8 +15,9 @@ from tests.unit.pictures import exif
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
 
-TAKEN_AT = {"marienplatz.jpg": 48.1374, "olympic-park.jpg": 48.1755, "augsburg.jpg": 48.3700}
-"""Degrees north, all at 11.575 east: 4 km from the first to the second, 26 to the third."""
+TAKEN_AT = {"by-the-river.jpg": 61.1374, "in-the-woods.jpg": 61.1755, "in-the-hills.jpg": 61.3700}
+"""Degrees north, all at 11.575 east, where no photo of other tests was taken: 4 km from the first
+to the second, 26 to the third."""
 
 
 def taken_at(north: float, of: Path) -> bytes:
@@ -48,10 +49,10 @@ def test_a_place_is_typed_and_the_address_has_it(page_at: Page, places: dict[str
     page_at.open("/?collection=places")
     page_at.until(lambda: set(page_at.ids()) == set(places.values()), "all are there")
     field = page_at.one("filter-near")
-    field.send_keys("48.1374, 11.575, 10\n")
-    near = {places["marienplatz.jpg"], places["olympic-park.jpg"]}
+    field.send_keys("61.1374, 11.575, 10\n")
+    near = {places["by-the-river.jpg"], places["in-the-woods.jpg"]}
     page_at.until(lambda: set(page_at.ids()) == near, "only those near that place are left")
-    assert page_at.asked()["near"] == "48.1374, 11.575, 10"
+    assert page_at.asked()["near"] == "61.1374, 11.575, 10"
     page_at.reload()
     page_at.until(lambda: set(page_at.ids()) == near, "the address says as much")
     page_at.shot("filter-place")
@@ -61,12 +62,12 @@ def test_a_place_is_typed_and_the_address_has_it(page_at: Page, places: dict[str
 def test_a_place_narrows_searches_by_words_and_by_pictures(
     page: Page, places: dict[str, str]
 ) -> None:
-    cat = places["marienplatz.jpg"]
-    page.open("/?q=a+cat&collection=places&near=48.1374+11.575+1&closest=true")
+    cat = places["by-the-river.jpg"]
+    page.open("/?q=a+cat&collection=places&near=61.1374+11.575+1&closest=true")
     page.until(lambda: page.ids() == [cat], "in the words' answer")
-    page.open(f"/?like={cat}&near=48.1374,11.575,10&closest=true")
+    page.open(f"/?like={cat}&near=61.1374,11.575,10&closest=true")
     page.until(
-        lambda: page.ids() == [places["olympic-park.jpg"]], "in the answer to a picture, by POST"
+        lambda: page.ids() == [places["in-the-woods.jpg"]], "in the answer to a picture, by POST"
     )
 
 
@@ -74,12 +75,12 @@ def test_the_larger_view_leads_to_what_was_taken_around_there(
     page_at: Page, places: dict[str, str]
 ) -> None:
     page_at.open("/?q=a+rocket&collection=places&closest=true")
-    rocket = f'.grid a[data-id="{places["olympic-park.jpg"]}"]'
+    rocket = f'.grid a[data-id="{places["in-the-woods.jpg"]}"]'
     page_at.until(lambda: page_at.js("return document.querySelector(arguments[0])", rocket), "it")
     page_at.js("document.querySelector(arguments[0]).click()", rocket)
     page_at.one("viewer")
     page_at.click("around-here")
-    near = {places["marienplatz.jpg"], places["olympic-park.jpg"]}
+    near = {places["by-the-river.jpg"], places["in-the-woods.jpg"]}
     page_at.until(lambda: set(page_at.ids()) == near, "of the whole library")
     assert page_at.asked()["near"].endswith(",5")
     assert "q" not in page_at.asked()

@@ -112,8 +112,11 @@ def test_three_hundred_files_of_a_folder_keep_the_panel_light(
     assert 0 < min(drawn) <= max(drawn) <= 50
     assert sum(way.sizes()) == 300
     assert len(way.sizes()) <= 12, way.sizes()
-    looks = [asked.path for asked in way.all if asked.path.startswith("/api/images?ids=")]
-    assert looks
+
+    def looks_at() -> list[str]:
+        return [asked.path for asked in way.all if asked.path.startswith("/api/images?ids=")]
+
+    looks = room.until(looks_at, "it is asked what has become of them")
     assert all(look.count("%2C") < 100 for look in looks)
     room.until(lambda: "ready" in states(room).values(), "the first is searchable")
     room.js("document.querySelector('[data-state=ready] [data-testid=upload-open]').click()")

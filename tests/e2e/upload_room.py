@@ -41,9 +41,17 @@ def drop(page: Page, *paths: Path) -> None:
     (https://chromedevtools.github.io/devtools-protocol/tot/Input/#method-dispatchDragEvent)."""
     x, y = page.js("return [innerWidth / 2, innerHeight / 2].map(Math.round)")
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        event = {"type": kind, "x": x, "y": y, "data": data}
-        page.driver.execute_cdp_cmd("Input.dispatchDragEvent", event)
+
+    def send(*kinds: str) -> None:
+        for kind in kinds:
+            event = {"type": kind, "x": x, "y": y, "data": data}
+            page.driver.execute_cdp_cmd("Input.dispatchDragEvent", event)
+
+    send("dragEnter", "dragOver")
+    # Chromium lets nothing drop on a page that has not said yet that it takes it.
+    offered = "return !document.getElementById('drop').hidden"
+    page.until(lambda: page.js(offered), "the page offers to take it")
+    send("dragOver", "drop")
 
 
 def choose_folder(page: Page, path: Path) -> None:

@@ -105,6 +105,7 @@ export class Page {
         this.search.resume(query, kept.about);
         this.results.draw(kept.items);
         scrollTo(0, kept.scroll);
+        this.results.grid.standAt(kept.anchor);
       } else this.#run(query);
     }
     this.viewing.follow(image);
@@ -117,8 +118,8 @@ export class Page {
   }
 
   #keepAnswer() {
-    const { items, busy } = this.results.grid;
-    this.kept.keep(this.search.query, items.length && !busy ? { items, about: this.search.about, scroll: scrollY } : null);
+    const { items, busy, anchor } = this.results.grid;
+    this.kept.keep(this.search.query, items.length && !busy ? { items, about: this.search.about, scroll: scrollY, anchor } : null);
   }
 
   /** @param {Query} query */

@@ -59,6 +59,18 @@ export class Grid {
     return this.#anchor.id !== "";
   }
 
+  /** The first picture in view, and where it stands. */
+  get anchor() {
+    return this.#anchor;
+  }
+
+  /** That picture stands there again, whatever has come or gone above it. @param {{id: string, top: number}} anchor */
+  standAt(anchor) {
+    this.#anchor = anchor;
+    this.#hold();
+    this.#draw();
+  }
+
   /** Shows these images and no others; pictures already there are kept. @param {Image[]} items */
   show(items) {
     const focused = this.#focused()?.item.id;

@@ -3,7 +3,7 @@ import { queryAddress } from "./query.js";
 
 /**
  * @typedef {import("./query.js").Query} Query
- * @typedef {{items: import("../api.js").Image[], about: import("./search.js").About, scroll: number}} Kept
+ * @typedef {{items: import("../api.js").Image[], about: import("./search.js").About, scroll: number, anchor: {id: string, top: number}}} Kept
  */
 
 const MOST = 12;

@@ -12,6 +12,7 @@
 export function askedAgain(picture, failed) {
   picture.addEventListener("error", () => {
     const { again } = picture.dataset;
+    if (!picture.src) return; // called off
     if (again || !navigator.onLine) return failed();
     picture.dataset.again = "yes";
     picture.src = anew(picture.src);
