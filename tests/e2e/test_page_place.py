@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 from PIL import ExifTags, Image
@@ -11,6 +10,7 @@ from PIL import ExifTags, Image
 from tests.e2e.browser import Page
 from tests.e2e.upload_room import expected
 from tests.integration.local_stack import LocalStack
+from tests.integration.pictures import jpeg
 from tests.unit.pictures import exif
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
@@ -20,25 +20,23 @@ TAKEN_AT = {"by-the-river.jpg": 61.1374, "in-the-woods.jpg": 61.1755, "in-the-hi
 to the second, 26 to the third."""
 
 
-def taken_at(north: float, of: Path) -> bytes:
+def taken_at(north: float, number: int) -> bytes:
+    """Like no sample, so that no other test finds it in place of one."""
     degrees, minutes = int(north), (north % 1) * 60
     where = {1: "N", 2: (degrees, minutes, 0.0), 3: "E", 4: (11.0, 34.5, 0.0)}
     file = io.BytesIO()
-    with Image.open(of) as picture:
+    with Image.open(io.BytesIO(jpeg(number))) as picture:
         tags = exif({}, ifds={ExifTags.IFD.GPSInfo: where})
-        # Of a size of its own, so that none is a copy of another.
-        size = (picture.width + int(minutes), picture.height)
-        picture.convert("RGB").resize(size).save(file, "JPEG", exif=tags)
+        picture.save(file, "JPEG", exif=tags)
     return file.getvalue()
 
 
 @pytest.fixture(scope="module")
-def places(site: LocalStack, samples: Path) -> dict[str, str]:
+def places(site: LocalStack) -> dict[str, str]:
     """Name → id."""
-    names = dict(zip(TAKEN_AT, ("chelsea-the-cat.png", "rocket.jpg", "coffee.png"), strict=True))
     ids = {
-        name: site.upload(name, taken_at(TAKEN_AT[name], samples / of), collection="places")
-        for name, of in names.items()
+        name: site.upload(name, taken_at(north, 900 + number), collection="places")
+        for number, (name, north) in enumerate(TAKEN_AT.items())
     }
     for id_ in ids.values():
         assert site.known(id_)["location"] is not None
