@@ -53,6 +53,7 @@ export class Page {
   }
 
   #listen() {
+    history.scrollRestoration = "manual"; // the browser's comes after ours, and knows nothing of what has gone above the grid
     addEventListener("popstate", () => this.#follow());
     addEventListener("online", () => this.results.online());
     addEventListener("beforeunload", (event) => this.busy() && event.preventDefault());
