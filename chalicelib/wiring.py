@@ -104,11 +104,6 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
     thresholds = Thresholds(index, clip)
     queue = _queue(settings.queue_url, sqs)
     quota = quota_of(settings)
-    parts: dict[str, Callable[[], object]] = {"bucket": bucket.check, "index": index.counts}
-    if settings.quota_files or settings.quota_bytes:
-        parts["quota"] = quota.check
-    if queue:
-        parts["queue"] = queue.depth
     return Services(
         settings=settings,
         bucket=bucket,
@@ -138,10 +133,19 @@ def build(settings: Settings, *, index: Index | None = None) -> Services:
         ),
         callers=Callers(settings),
         cookies=Cookies(cookie_key_of(settings)),
-        health=Health(parts),
+        health=health_of(bucket, index, queue, quota),
         quota=quota,
         tracer=Tracer(on=settings.traces),
     )
+
+
+def health_of(bucket: S3Bucket, index: Index, queue: Queue | None, quota: Quota) -> Health:
+    parts: dict[str, Callable[[], object]] = {"bucket": bucket.check, "index": index.counts}
+    if not isinstance(quota, NoQuota):
+        parts["quota"] = quota.check
+    if queue:
+        parts["queue"] = queue.depth
+    return Health(parts)
 
 
 def quota_of(settings: Settings) -> Quota:
