@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, RemovalPolicy
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
@@ -28,7 +28,6 @@ class Quota(Construct):
             removal_policy=RemovalPolicy.DESTROY,
         )
         explain(self.table, "DDB3", "Counters of one day: there is nothing to bring back.")
-        CfnOutput(self, "QuotaTable", value=self.table.table_name).override_logical_id("QuotaTable")
 
     def environment(self) -> dict[str, str]:
         """What the API is told of it."""

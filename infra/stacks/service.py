@@ -96,15 +96,24 @@ class ServiceStack(Stack):
         CfnOutput(self, "FunctionTag", value=context["embedder_tag"])
         CfnOutput(self, "Model", value=context["model"])
         self._add_bulk_work(repository, context, shared | embedding)
-        if config.bucket or self.cookies or config.origins:
-            self.settings = BucketSettings(self, "Settings", config=config)
-        if config.bucket:
-            self.settings.notify(config.bucket, data.queues.ingest.queue_arn)
+        if self.quota:
+            CfnOutput(self, "QuotaTable", value=self.quota.table.table_name)
+        origins = [*config.origins]
         if data.sign_in and self.cookies:
-            self._add_page(data.sign_in, self.cookies)
-        elif config.origins:
-            self.settings.allow_origins(data.buckets.photos_name, config.origins)
+            origins = [self._add_page(data.sign_in, self.cookies), *origins]
+        self._set_bucket(origins)
         self._watch()
+
+    def _set_bucket(self, origins: list[str]) -> None:
+        """What the photos bucket is told after it is made: that pages at `origins` may upload, and
+        one that was there before whom to tell of its objects."""
+        if not (origins or self._config.bucket):
+            return
+        settings = BucketSettings(self, "Settings", config=self._config)
+        if self._config.bucket:
+            settings.notify(self._config.bucket, self._data.queues.ingest.queue_arn)
+        if origins:
+            settings.allow_origins(self._data.buckets.photos_name, origins)
 
     def _add_bulk_work(
         self,
@@ -129,22 +138,20 @@ class ServiceStack(Stack):
                 CfnOutput(self, f"{title}BatchQueue", value=work.queue.job_queue_name)
                 CfnOutput(self, f"{title}ReconcileJob", value=work.definition.job_definition_name)
 
-    def _add_page(self, sign_in: SignIn, cookies: CookieKey) -> None:
-        """The API is told of page and client by stage variables: they need the API's address, so
-        its functions' environment cannot wait for theirs."""
-        photos = self._data.buckets.photos_name
+    def _add_page(self, sign_in: SignIn, cookies: CookieKey) -> str:
+        """Its origin. The API is told of page and client by stage variables: they need the API's
+        address, so its functions' environment cannot wait for theirs."""
         self.site = Site(
             self,
             "Site",
             config=self._config,
             site_bucket=self._data.buckets.site_name,
             thumbnails_bucket=self._data.buckets.thumbnails_name,
-            photos_bucket=photos,
+            photos_bucket=self._data.buckets.photos_name,
             api_domain=self.api.domain,
             sign_in_origin=sign_in.origin,
             cookie_key=cookies,
         )
-        self.settings.allow_origins(photos, [self.site.url, *self._config.origins])
         client = sign_in.page_client(self, "PageClient", [self.site.url])
         self.api.say(
             {
@@ -155,6 +162,7 @@ class ServiceStack(Stack):
         CfnOutput(self, "PageUrl", value=self.site.url)
         CfnOutput(self, "DistributionId", value=self.site.distribution.distribution_id)
         CfnOutput(self, "UserPoolClientId", value=client.user_pool_client_id)
+        return self.site.url
 
     def _watch(self) -> None:
         config, data, functions = self._config, self._data, self.functions
