@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import boto3
 import pytest
@@ -22,6 +23,8 @@ from tests import needs, opensearch_server, versitygw_server
 from tests.hostile.corpora import corpora as odd_pictures
 from tests.integration.local_stack import LocalStack, running
 from tests.unit import tiny_clip
+
+Made = TypeVar("Made")
 
 settings.register_profile("nightly", max_examples=2_000)
 if profile := os.environ.get("HYPOTHESIS_PROFILE"):
@@ -117,17 +120,22 @@ def endpoint() -> Iterator[str]:
     server.stop()
 
 
+def _ready(make_ready: Callable[[], Made]) -> Made:
+    """What `make_ready` returns, which one process at a time may fetch or build; where it cannot be
+    had the test is left out, under CI it fails."""
+    try:
+        with _alone(cache_folder()):
+            return make_ready()
+    except IntellisenseError as error:
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say(error.message)
+
+
 @pytest.fixture(scope="session")
 def opensearch_node() -> Iterator[opensearch_server.Server]:
     """A real OpenSearch with the k-NN plugin, at `url`, shared: a test makes indexes of its own
     and removes them. One that is ours can be killed and started again."""
-    try:
-        with _alone(cache_folder()):
-            make = opensearch_server.make_ready()
-    except IntellisenseError as error:
-        say = pytest.fail if os.environ.get("CI") else pytest.skip
-        say(error.message)
-    with opensearch_server.running(make) as node:
+    with opensearch_server.running(_ready(opensearch_server.make_ready)) as node:
         yield node
 
 
@@ -135,13 +143,7 @@ def opensearch_node() -> Iterator[opensearch_server.Server]:
 def gateway() -> Iterator[versitygw_server.Gateway]:
     """An S3 server that holds form uploads to their policies, shared: a test makes buckets of its
     own."""
-    try:
-        with _alone(cache_folder()):
-            program = versitygw_server.make_ready()
-    except IntellisenseError as error:
-        say = pytest.fail if os.environ.get("CI") else pytest.skip
-        say(error.message)
-    with versitygw_server.running(program) as gateway:
+    with versitygw_server.running(_ready(versitygw_server.make_ready)) as gateway:
         yield gateway
 
 
