@@ -3,16 +3,12 @@ servers on the way do. To the browser it is the site: page, API and pictures hav
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import urlsplit
+
+from tests.integration.middle import Handler, Middle, standing
 
 
 @dataclass(frozen=True)
@@ -40,16 +36,14 @@ Fault = Say | Hold | Half | None
 Answer = tuple[int, dict[str, str], bytes]
 
 
-class Between:
+class Between(Middle):
     """`fault` says of each path with its query what becomes of it; None: it is passed on."""
 
     def __init__(self, server: str) -> None:
+        super().__init__(server, _handler_of(self))
         self.fault: Callable[[str], Fault] = lambda _: None
         self.asked: list[str] = []
         """Method and path of all that came, in order."""
-        self._server = urlsplit(server).netloc
-        self._front = _Front(("127.0.0.1", 0), _handler_of(self))
-        self.url = f"http://127.0.0.1:{self._front.server_address[1]}"
 
     def times(self, *parts: str) -> int:
         """How many requests had all of `parts` in them."""
@@ -65,13 +59,6 @@ class Between:
 
         self.fault = one
 
-    def serve(self) -> None:
-        self._front.serve_forever(poll_interval=0.05)
-
-    def close(self) -> None:
-        self._front.shutdown()
-        self._front.server_close()
-
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer | None:
         """None: the connection breaks half-way."""
         self.asked.append(f"{method} {path}")
@@ -82,30 +69,16 @@ class Between:
             return None
         if isinstance(fault, Hold):
             fault.until.wait()
-        connection = http.client.HTTPConnection(self._server, timeout=120)
-        with contextlib.closing(connection):
-            connection.request(method, path, body or None, headers)
-            answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
-
-
-class _Front(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Who asked may have gone away: that is what many a test is about."""
+        return self.pass_on(method, path, headers, body)
 
 
 _NOT_PASSED = {"connection", "keep-alive", "transfer-encoding", "content-length", "server", "date"}
 
 
-def _handler_of(between: Between) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+def _handler_of(between: Between) -> type[Handler]:
+    class Passing(Handler):
         def _do(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.body()
             # The host stays as it is, so that addresses in answers lead back here; the stack
             # would not know the origin.
             given = {
@@ -123,25 +96,12 @@ def _handler_of(between: Between) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
             if not answer:
-                self.close_connection = True
-                with contextlib.suppress(OSError):
-                    self.connection.shutdown(socket.SHUT_RDWR)
+                self.break_off()
 
         do_GET = do_POST = do_DELETE = _do
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nothing on standard error."""
-
-    return Handler
+    return Passing
 
 
-@contextmanager
-def between(server: str) -> Iterator[Between]:
-    middle = Between(server)
-    thread = threading.Thread(target=middle.serve, daemon=True)
-    thread.start()
-    try:
-        yield middle
-    finally:
-        middle.close()
-        thread.join()
+def between(server: str) -> AbstractContextManager[Between]:
+    return standing(Between(server))

@@ -3,18 +3,17 @@ of it, and plays a storage whose places end, a throttle, a quota or a broken lin
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tests.e2e.between import Answer, Between, Say
+from tests.integration.middle import passed_on, standing
 
 PLACES, BUCKET = "/api/uploads", "/bucket"
 
@@ -115,11 +114,7 @@ class UploadWay(Between):
             return 403, {"Content-Type": "application/xml"}, EXPIRED
         server = urlsplit(self._bucket)
         given = {n: v for n, v in headers.items() if n.lower() == "content-type"}
-        connection = http.client.HTTPConnection(server.netloc, timeout=120)
-        with contextlib.closing(connection):
-            connection.request("POST", server.path, body, given)
-            answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
+        return passed_on(server.netloc, "POST", server.path, given, body)
 
 
 def refused(status: int, code: str, message: str, **headers: str) -> Say:
@@ -135,13 +130,5 @@ def storage_says(status: int, code: str, message: str) -> Say:
     return Say(status, body, {"Content-Type": "application/xml"})
 
 
-@contextmanager
-def upload_way(server: str) -> Iterator[UploadWay]:
-    way = UploadWay(server)
-    thread = threading.Thread(target=way.serve, daemon=True)
-    thread.start()
-    try:
-        yield way
-    finally:
-        way.close()
-        thread.join()
+def upload_way(server: str) -> AbstractContextManager[UploadWay]:
+    return standing(UploadWay(server))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+
+from tests.integration.middle import Handler, Middle, standing
 
 
 @dataclass(frozen=True)
@@ -74,19 +72,17 @@ class Exchange:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Proxy:
+class Proxy(Middle):
     """`fault` says of each request what becomes of it; None: it is passed on."""
 
     def __init__(self, server: str) -> None:
+        super().__init__(server, _handler_of(self))
         self.exchanges: list[Exchange] = []
         """All so far, in the order of their ends."""
         self.fault: Callable[[Asked], Fault] = lambda _: None
         self.rewrite: Callable[[bytes], bytes] = lambda answer: answer
         """What becomes of answers on the way back."""
-        self._server = urlsplit(server)
         self._lock = threading.Lock()
-        self._front = _Front(("127.0.0.1", 0), _handler_of(self))
-        self.url = f"http://127.0.0.1:{self._front.server_address[1]}"
 
     @property
     def bulks(self) -> list[Exchange]:
@@ -101,13 +97,6 @@ class Proxy:
                 return left.pop() if asked.is_bulk and left else None
 
         self.fault = one
-
-    def serve(self) -> None:
-        self._front.serve_forever(poll_interval=0.05)
-
-    def close(self) -> None:
-        self._front.shutdown()
-        self._front.server_close()
 
     def answer(self, asked: Asked, headers: dict[str, str]) -> Exchange:
         exchange = self._answer(asked, headers)
@@ -133,64 +122,38 @@ class Proxy:
     def _passed_on(
         self, asked: Asked, headers: dict[str, str]
     ) -> tuple[int, bytes, dict[str, str]]:
-        connection = http.client.HTTPConnection(self._server.netloc, timeout=120)
-        with contextlib.closing(connection):
-            connection.request(asked.method, asked.path, asked.body or None, headers)
-            answer = connection.getresponse()
-            said = {k: v for k, v in answer.getheaders() if k.lower() in _PASSED_BACK}
-            return answer.status, self.rewrite(answer.read()), said
+        status, answered, answer = self.pass_on(asked.method, asked.path, headers, asked.body)
+        said = {k: v for k, v in answered.items() if k.lower() in _PASSED_BACK}
+        return status, self.rewrite(answer), said
 
 
-class _Front(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Who asked may have gone away: that is what many a test is about."""
-
-
-def _handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+def _handler_of(proxy: Proxy) -> type[Handler]:
+    class Passing(Handler):
         def _do(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.body()
             given = {k: v for k, v in self.headers.items() if k.lower() in _PASSED_ON}
             exchange = proxy.answer(Asked(self.command, self.path, body), given)
             if exchange.status == 0:
-                self.close_connection = True
-                with contextlib.suppress(OSError):
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                return
+                return self.break_off()
             self.send_response(exchange.status)
             for name, value in {"Content-Type": "application/json", **exchange.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(exchange.answer)))
             self.end_headers()
             self.wfile.write(exchange.answer)
+            return None
 
         do_GET = do_POST = do_PUT = do_DELETE = _do
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nothing on standard error."""
-
-    return Handler
+    return Passing
 
 
 _PASSED_ON = {"content-type", "authorization", "host", "range"}
 _PASSED_BACK = {"content-range", "location", "retry-after"}
 
 
-@contextmanager
-def proxy_before(server: str) -> Iterator[Proxy]:
-    proxy = Proxy(server)
-    thread = threading.Thread(target=proxy.serve, daemon=True)
-    thread.start()
-    try:
-        yield proxy
-    finally:
-        proxy.close()
-        thread.join()
+def proxy_before(server: str) -> AbstractContextManager[Proxy]:
+    return standing(Proxy(server))
 
 
 def lines_of(bulk: Exchange) -> list[dict[str, Any]]:
