@@ -13,9 +13,9 @@ import app as routes
 from chalicelib import openapi
 from chalicelib.records import image_id
 from tests.fakes.issuer import Issuer, serving
-from tests.unit.test_api import Answer, Site, serve
-from tests.unit.test_auth import ANNA, BERT, bearer, settings
-from tests.unit.test_private import image, keep
+from tests.unit.test_api import Answer, Site
+from tests.unit.test_auth import ANNA, BERT, bearer
+from tests.unit.test_private import three_owners
 from tests.unit.test_search import record
 
 MINE, THEIRS, NOBODYS, NONE = (record(n).id for n in (1, 2, 3, 99))
@@ -31,9 +31,7 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def site(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Site:
-    site = serve(Site(settings(issuer, private_collections=True)), monkeypatch)
-    keep(site, *(image(n, owner) for n, owner in ((1, ANNA), (2, BERT), (3, ""))))
-    return site
+    return three_owners(issuer, monkeypatch)
 
 
 def document() -> dict[str, Any]:

@@ -40,9 +40,13 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def site(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return three_owners(issuer, monkeypatch)
+
+
+def three_owners(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """With images of Anna (1), of Bert (2), and of nobody (3)."""
     site = serve(Site(settings(issuer, private_collections=True)), monkeypatch)
-    for number, owner in ((1, ANNA), (2, BERT), (3, "")):
-        keep(site, image(number, owner))
+    keep(site, *(image(n, owner) for n, owner in ((1, ANNA), (2, BERT), (3, ""))))
     return site
 
 
