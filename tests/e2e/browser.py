@@ -222,6 +222,10 @@ class Page:
         self.forbidden += [line for line in said if any(part in line.lower() for part in POLICIES)]
         return said
 
+    def expected(self, *parts: str) -> None:
+        """What the browser complained of so far is of these kinds, and is forgotten."""
+        assert [line for line in self.console() if not any(part in line for part in parts)] == []
+
     # --- doing --------------------------------------------------------------------------------
 
     def click(self, name: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from selenium.common.exceptions import NoSuchWindowException, WebDriverException
@@ -102,17 +102,6 @@ class MemberPage(Page):
         widths = "return [...document.querySelectorAll('#grid img')].map((i) => i.naturalWidth)"
         self.until(lambda: all(self.js(widths)), "each thumbnail is drawn")
 
-    def expected(self, *parts: str) -> None:
-        """What the browser complained of so far is of these kinds, and is forgotten."""
-        strange = [line for line in self.console() if not any(part in line for part in parts)]
-        assert strange == []
-
-    def rows(self) -> dict[str, str]:
-        """Name → state of each upload."""
-        name = "row.querySelector('.name').textContent"
-        rows = "[...document.querySelectorAll('[data-testid=upload-row]')]"
-        return dict(self.js(f"return {rows}.map((row) => [{name}, row.dataset.state])"))
-
     def kept(self) -> dict[str, Any]:
         """What the browser keeps of this site: its cookies by name, and both storages."""
         cookies = self.driver.execute_cdp_cmd("Storage.getCookies", {})["cookies"]
@@ -121,15 +110,3 @@ class MemberPage(Page):
             "tab": self.js("return {...sessionStorage}"),
             "site": self.js("return {...localStorage}"),
         }
-
-    @contextmanager
-    def slow_uploads(self, bytes_a_second: int) -> Iterator[None]:
-        line = {"offline": False, "latency": 0, "downloadThroughput": -1}
-        command = "Network.emulateNetworkConditions"
-        self.driver.execute_cdp_cmd("Network.enable", {})
-        self.driver.execute_cdp_cmd(command, {**line, "uploadThroughput": bytes_a_second})
-        try:
-            yield
-        finally:
-            self.driver.execute_cdp_cmd(command, {**line, "uploadThroughput": -1})
-            self.driver.execute_cdp_cmd("Network.disable", {})

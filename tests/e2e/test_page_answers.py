@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from tests.e2e.browser import Page
+from tests.e2e.held import held
 from tests.integration.local_stack import LocalStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
@@ -43,11 +44,8 @@ def cats(site: LocalStack, samples: Path) -> Iterator[dict[int, str]]:
     at the end."""
     files = {f"{year}_GreyCat.jpg": a_cat_of(year, samples) for year in CATS}
     files |= {name: (samples / name).read_bytes() for name in OTHERS}
-    ids = {name: site.upload(name, data, collection="answers") for name, data in files.items()}
-    assert {site.known(image)["state"] for image in ids.values()} == {"ready"}
-    yield {year: ids[f"{year}_GreyCat.jpg"] for year in CATS}
-    for image in ids.values():
-        site.request("DELETE", f"/images/{image}")
+    with held(site, "answers", files) as ids:
+        yield {year: ids[f"{year}_GreyCat.jpg"] for year in CATS}
 
 
 def told(site: LocalStack, q: str, **more: Any) -> list[dict[str, Any]]:

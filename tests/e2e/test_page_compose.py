@@ -16,6 +16,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests import needs
 from tests.e2e.browser import Page, start_chromium
+from tests.e2e.held import held
 from tests.integration.local_stack import LocalStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
@@ -53,11 +54,8 @@ window.fetch = (...asked) => {
 @pytest.fixture(scope="module")
 def pictures(site: LocalStack, samples: Path) -> Iterator[dict[str, str]]:
     """Name without its ending → id, in the collection "compose"; gone at the end."""
-    ids = {n: site.upload(n, (samples / n).read_bytes(), collection="compose") for n in FILES}
-    assert {site.known(image)["state"] for image in ids.values()} == {"ready"}
-    yield {name.split(".")[0]: image for name, image in ids.items()}
-    for image in ids.values():
-        site.request("DELETE", f"/images/{image}")
+    with held(site, "compose", {name: (samples / name).read_bytes() for name in FILES}) as ids:
+        yield {name.split(".")[0]: image for name, image in ids.items()}
 
 
 @pytest.fixture

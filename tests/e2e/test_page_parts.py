@@ -13,6 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.e2e.browser import Page
+from tests.e2e.held import held
 from tests.integration.local_stack import LocalStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
@@ -23,11 +24,8 @@ FILES = ("chelsea-the-cat.png", "coffee.png", "rocket.jpg", "horse.png", "lion.j
 @pytest.fixture(scope="module")
 def pictures(site: LocalStack, samples: Path) -> Iterator[dict[str, str]]:
     """Name without its ending → id, in the collection "parts"; gone at the end."""
-    ids = {n: site.upload(n, (samples / n).read_bytes(), collection="parts") for n in FILES}
-    assert {site.known(image)["state"] for image in ids.values()} == {"ready"}
-    yield {name.split(".")[0]: image for name, image in ids.items()}
-    for image in ids.values():
-        site.request("DELETE", f"/images/{image}")
+    with held(site, "parts", {name: (samples / name).read_bytes() for name in FILES}) as ids:
+        yield {name.split(".")[0]: image for name, image in ids.items()}
 
 
 def told(site: LocalStack, *parts: dict[str, Any]) -> list[str]:

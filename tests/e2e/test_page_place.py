@@ -8,7 +8,6 @@ import pytest
 from PIL import ExifTags, Image
 
 from tests.e2e.browser import Page
-from tests.e2e.upload_room import expected
 from tests.integration.local_stack import LocalStack
 from tests.integration.pictures import jpeg
 from tests.unit.pictures import exif
@@ -92,4 +91,4 @@ def test_what_is_no_place_is_told_with_an_example(page: Page, places: dict[str, 
         lambda: "A place is latitude, longitude" in page.js("return document.body.innerText"),
         "it is told how a place is written",
     )
-    expected(page, "400")
+    page.expected("400")

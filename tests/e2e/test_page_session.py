@@ -10,6 +10,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.e2e.member import ADMIN, ENDED, READER, UPLOADER, WATCH_ANSWERS, MemberPage
 from tests.e2e.oidc_server import OidcServer
+from tests.e2e.upload_room import slow_line, states
 from tests.integration.local_stack import LocalStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
@@ -19,9 +20,9 @@ Photo = Callable[..., Path]
 
 def test_signing_out_asks_first_where_that_ends_uploads(member: MemberPage, photo: Photo) -> None:
     member.sign_in(UPLOADER, "/?collection=half")
-    with member.slow_uploads(20_000):
+    with slow_line(member, 20_000):
         member.choose(photo("half.png"))
-        member.until(lambda: member.rows() == {"half.png": "uploading"}, "it is on its way")
+        member.until(lambda: states(member) == {"half.png": "uploading"}, "it is on its way")
         member.click("account")
         member.click("sign-out")
         assert member.one("sign-out").text == "Uploads will end. Sign out?"
@@ -39,10 +40,10 @@ def test_tokens_that_end_during_an_upload_are_renewed_and_no_file_is_lost(
     pool.lifetime, pool.rotates = 3, True
     member.sign_in(UPLOADER, "/?collection=long")
     names = [f"long-{n}.png" for n in range(6)]
-    with member.slow_uploads(250_000):
+    with slow_line(member, 250_000):
         member.choose(*[photo(name) for name in names])
         member.until(lambda: pool.asked.count("refresh_token") >= 2, "the token ends twice")
-        assert "uploading" in member.rows().values()
+        assert "uploading" in states(member).values()
     for name in names:
         member.uploaded(name)
     assert member.all("sign-in") == []
@@ -84,15 +85,15 @@ def test_after_the_session_has_ended_uploads_wait_and_go_on_after_sign_in(
     pool.lifetime = 3
     member.sign_in(UPLOADER, "/?collection=wait")
     names = [f"wait-{n}.png" for n in range(6)]
-    with member.slow_uploads(200_000):
+    with slow_line(member, 200_000):
         member.choose(*[photo(name) for name in names])
         pool.revoke_all()
         pool.forget_all()
         member.until(
             lambda: "Sign in again" in member.one("sign-in").text, "it is asked who this is"
         )
-    assert set(member.rows()) == set(names)
-    assert set(member.rows().values()) <= {"queued", "uploading", "waiting"}
+    assert set(states(member)) == set(names)
+    assert set(states(member).values()) <= {"queued", "uploading", "waiting"}
     member.sign_in_aside(UPLOADER)
     member.until(lambda: not member.all("sign-in"), "the page goes on")
     for name in names:
@@ -115,7 +116,7 @@ def test_what_waits_for_one_person_is_not_done_as_another(
     member.settled()
     member.click("account")
     assert ADMIN.email in member.one("account-menu").text
-    assert member.rows() == {}
+    assert states(member) == {}
     key = {"Authorization": f"Bearer {pool.access_token(ADMIN.name)}"}
     listed = guarded.request("GET", "/images?collection=mine", headers=key).json()
     assert listed["items"] == []

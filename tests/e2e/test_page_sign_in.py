@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.e2e.letters import give_up
 from tests.e2e.member import ADMIN, ENDED, READER, UPLOADER, MemberPage
 from tests.e2e.oidc_server import OidcServer
+from tests.e2e.upload_room import states
 from tests.integration.local_stack import LocalStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e2e")]
@@ -91,7 +92,7 @@ def test_a_reader_is_offered_neither_upload_nor_delete_and_may_drop_one_picture_
     member.js("drag('drop')")
     said = "return document.getElementById('announce').textContent"
     member.until(lambda: member.js(said) == "You may search here, but not upload", "it is said")
-    assert member.rows() == {}
+    assert states(member) == {}
     member.js(
         """
         const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));

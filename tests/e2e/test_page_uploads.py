@@ -14,7 +14,6 @@ from tests.e2e.upload_room import (
     choose_folder,
     copy_of,
     drop,
-    expected,
     head,
     make_folder,
     picture,
@@ -195,7 +194,7 @@ def test_files_dropped_before_the_page_knows_what_to_do_with_them_are_not_lost(
     room.said("The page does not answer. The files wait, and go as soon as it does")
     assert room.js(BEFORE_LEAVING)
     room.until(lambda: room.all("uploads") and head(room) == "2 images searchable", "they are sent")
-    expected(room, "503")
+    room.expected("503")
 
 
 def test_a_type_that_is_refused_once_is_not_asked_for_again(
@@ -212,7 +211,7 @@ def test_a_type_that_is_refused_once_is_not_asked_for_again(
     room.until(lambda: "12 rejected" in room.one("uploads").text, "the others are told apart")
     assert "not an image of a kind we read" in room.uploaded("0.svg", "rejected").text
     assert len(way.sizes()) == 2
-    expected(room, "415")
+    room.expected("415")
 
 
 def test_how_far_it_is_and_how_long_it_takes_is_told_in_words(room: Page, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from tests.e2e.between import Say
 from tests.e2e.browser import Page
 from tests.e2e.upload_room import (
     choose_folder,
-    expected,
     head,
     make_folder,
     picture,
@@ -79,7 +78,7 @@ def test_a_connection_that_is_lost_pauses_the_line_and_it_goes_on_by_itself(
     room.until(lambda: head(room).endswith("files wait"), "nothing is on its way any more")
     way.judge = lambda _: None
     sent_whole(room, way, 20)
-    expected(room, "ERR_")
+    room.expected("ERR_")
 
 
 def test_uploads_go_on_in_a_tab_that_nobody_looks_at(
@@ -104,7 +103,7 @@ def test_uploads_go_on_in_a_tab_that_nobody_looks_at(
     room.driver.execute_cdp_cmd("Page.bringToFront", {})
     sent_whole(room, way, 12)
     assert room.js("return seen[0]") == "hidden"
-    expected(room, "ERR_")
+    room.expected("ERR_")
 
 
 def test_a_throttle_is_waited_for_as_long_as_it_says(
@@ -117,7 +116,7 @@ def test_a_throttle_is_waited_for_as_long_as_it_says(
     pause = room.one("uploads-pause").text
     assert pause.startswith("Too many requests at once. It goes on by itself.")
     sent_whole(room, way, 3)
-    expected(room, "429")
+    room.expected("429")
 
 
 def test_places_that_became_too_old_in_the_line_are_asked_for_anew(
@@ -134,7 +133,7 @@ def test_places_that_became_too_old_in_the_line_are_asked_for_anew(
         room.until(lambda: way.sent() > 10, "one was too old")
     sent_whole(room, way, 10)
     assert sum(way.sizes()) > 10
-    expected(room, "403")
+    room.expected("403")
 
 
 def test_what_the_storage_says_is_a_sentence_and_what_passes_is_tried_again(
@@ -158,7 +157,7 @@ def test_what_the_storage_says_is_a_sentence_and_what_passes_is_tried_again(
     choose_folder(room, make_folder(tmp_path / "grown", 1))
     reason = "Failed: the file is larger than it was when it was chosen, or too large"
     assert reason in room.uploaded("IMG_0000.png", "failed").text
-    expected(room, "503", "403", "400")
+    room.expected("503", "403", "400")
 
 
 def test_a_file_that_arrived_though_its_answer_was_lost_is_not_there_twice(
@@ -178,7 +177,7 @@ def test_a_file_that_arrived_though_its_answer_was_lost_is_not_there_twice(
     room.until(lambda: head(room) == "1 image searchable", "it is there")
     assert (way.sent(), len(way.sizes())) == (2, 2)
     assert len(quick.get("/images", collection="arrived")["items"]) == 1
-    expected(room, "ERR_", "403")
+    room.expected("ERR_", "403")
 
 
 def test_an_expired_place_is_no_failure_but_one_that_always_is_ends_as_one(
@@ -193,7 +192,7 @@ def test_an_expired_place_is_no_failure_but_one_that_always_is_ends_as_one(
     choose_folder(room, make_folder(tmp_path / "always", 1))
     reason = "Failed: the storage said “Invalid according to Policy: Policy expired.”"
     assert reason in room.uploaded("IMG_0000.png", "failed").text
-    expected(room, "403")
+    room.expected("403")
 
 
 def test_a_server_that_fails_again_and_again_is_left_alone_until_someone_presses(
@@ -211,7 +210,7 @@ def test_a_server_that_fails_again_and_again_is_left_alone_until_someone_presses
     way.judge = lambda _: None
     room.click("uploads-resume")
     sent_whole(room, way, 3)
-    expected(room, "500")
+    room.expected("500")
 
 
 def test_a_file_that_is_gone_when_its_turn_comes_says_so(
@@ -226,7 +225,7 @@ def test_a_file_that_is_gone_when_its_turn_comes_says_so(
     row = room.uploaded("IMG_0001.png", "failed")
     assert "moved, changed or deleted since it was chosen" in row.text
     room.uploaded("IMG_0002.png")
-    expected(room, "429", "ERR_FILE_NOT_FOUND")
+    room.expected("429", "ERR_FILE_NOT_FOUND")
 
 
 def test_a_quota_lets_through_what_fits_and_the_rest_waits_for_a_press(
@@ -253,7 +252,7 @@ def test_a_quota_lets_through_what_fits_and_the_rest_waits_for_a_press(
         assert "room for 0 files" in page.one("uploads-pause").text
         page.click("uploads-cancel")
         page.until(lambda: head(page) == "5 images searchable", "the rest was called off")
-        expected(page, "429")
+        page.expected("429")
 
 
 def _indexed(stack: LocalStack) -> list[object]:

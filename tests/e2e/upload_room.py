@@ -74,11 +74,6 @@ def head(page: Page) -> str:
     return title
 
 
-def expected(page: Page, *parts: str) -> None:
-    """What the browser complained of so far is of these kinds, and is forgotten."""
-    assert [line for line in page.console() if not any(part in line for part in parts)] == []
-
-
 @contextmanager
 def slow_line(page: Page, bytes_a_second: int) -> Iterator[None]:
     """Everything that is sent goes no faster."""
