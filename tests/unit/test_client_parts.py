@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-import time
 from datetime import datetime, timezone
 from email.message import Message
 from email.parser import BytesParser
@@ -44,9 +43,8 @@ def test_retry_after_has_seconds_or_a_date(header: str | None, seconds: float | 
 
 
 def test_whoever_is_asked_to_wait_longer_than_patience_gives_up_at_once() -> None:
-    begun = time.monotonic()
+    """Or this test would take an hour."""
     assert not Patience(5, threading.Event()).pause(3600)
-    assert time.monotonic() - begun < 5
 
 
 def test_patience_ends() -> None:
