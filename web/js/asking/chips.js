@@ -44,7 +44,7 @@ export class Chips {
       this.weight.close();
       this.list.replaceChildren(...(composed ? pieces.map((_, i) => this.#chip(i)) : []), ...left.map((each) => this.#offer(each)));
     }
-    this.list.querySelectorAll("[data-counts]").forEach((each) => this.#drawCount(/** @type {HTMLElement} */ (each)));
+    for (const each of this.list.querySelectorAll("[data-counts]")) this.#drawCount(each);
   }
 
   /** @param {number} i */
