@@ -8,6 +8,7 @@ world of its own beside the page's scripts, which the DevTools protocol makes
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ LOCK = Path(__file__).with_name("axe-wheel.lock")
 WHEEL, FILE = "axe-playwright-python", "axe_playwright_python/axe.min.js"
 
 RUN = """
-axe.run(document, {resultTypes: ["violations"], rules: {"target-size": {enabled: true}}})
+((only) => axe.run(document, {resultTypes: ["violations"],
+    ...(only.length ? {runOnly: only} : {rules: {"target-size": {enabled: true}}})})
   .then(({violations}) => violations.flatMap(({id, impact, nodes}) => nodes.map((node) =>
     `${impact} ${id}: ${node.target.join(" ")}: ${node.failureSummary.replace(/\\s+/g, " ")}`)))
+)(%s)
 """
 """All rules of WCAG 2.2 A and AA and of good practice. That of small targets (2.5.8) is off
 unless asked for (https://github.com/dequelabs/axe-core/blob/develop/doc/rule-descriptions.md)."""
@@ -43,8 +46,13 @@ def axe_script(cache: Path) -> Path:
     return file
 
 
-def violations(driver: Chrome) -> list[str]:
-    """What axe finds on the page as it is: weight, rule, element and what is wrong with it."""
+COLOURS = ("color-contrast", "link-in-text-block")
+"""The rules that look at colours."""
+
+
+def violations(driver: Chrome, *only: str) -> list[str]:
+    """What axe finds on the page as it is: weight, rule, element and what is wrong with it. By
+    all rules, or `only` by these."""
     tree = driver.execute_cdp_cmd("Page.getFrameTree", {})
     world = {"frameId": tree["frameTree"]["frame"]["id"], "worldName": "axe"}
     context = driver.execute_cdp_cmd("Page.createIsolatedWorld", world)["executionContextId"]
@@ -57,4 +65,4 @@ def violations(driver: Chrome) -> list[str]:
 
     if evaluate("typeof axe") != "object":
         evaluate(axe_script(cache_folder()).read_text(encoding="utf-8") + ";0")
-    return list(evaluate(RUN))
+    return list(evaluate(RUN % json.dumps(only)))

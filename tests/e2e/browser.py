@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -21,8 +24,8 @@ from tests.e2e.axe import violations
 from tests.e2e.looks import DRAWN, Looks, Size
 from tests.needs import Chromium
 
-PATIENCE = 30
-"""Seconds until a wait is given up; none takes that long on an idle machine."""
+PATIENCE = 90
+"""Seconds until a wait is given up: a net for what hangs, not a measure."""
 
 _FLAGS = (
     "--headless=new",
@@ -118,7 +121,10 @@ class Page:
     @contextmanager
     def watched(self) -> Iterator[Self]:
         """Whatever a test does meanwhile, the console stays clean; and what a policy of the page
-        forbids is a failure even where the test has looked through the console itself."""
+        forbids is a failure even where the test has looked through the console itself. It begins
+        as someone new here, whatever other tests have had this browser remember."""
+        site = {"origin": self.url, "storageTypes": "local_storage"}
+        self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", site)
         self.console()
         self.forbidden.clear()
         yield self
@@ -134,14 +140,27 @@ class Page:
                 "Page.removeScriptToEvaluateOnNewDocument", {"identifier": script}
             )
         self._scripts.clear()
+        self.driver.execute_cdp_cmd("Browser.resetPermissions", {})
         self.looks.reset()
         self.driver.get("about:blank")
+        away = {
+            "type": "mouseMoved",
+            "x": 0,
+            "y": 0,
+        }  # the next page begins with nothing pointed at
+        self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", away)
 
     # --- looking ------------------------------------------------------------------------------
 
     def all(self, name: str) -> list[WebElement]:
-        found = self.driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{name}"]')
-        return [element for element in found if element.is_displayed()]
+        """Those that can be seen."""
+
+        def seen() -> tuple[list[WebElement]]:
+            found = self.driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{name}"]')
+            return ([element for element in found if element.is_displayed()],)
+
+        (elements,) = self.until(seen, f"{name} is not being redrawn")
+        return list(elements)
 
     def one(self, name: str) -> WebElement:
         """The first that can be seen, as soon as there is one."""
@@ -189,7 +208,8 @@ class Page:
 
     def marked(self, name: str) -> list[str]:
         """The words marked in the first element of that name."""
-        return [mark.text for mark in self.one(name).find_elements(By.TAG_NAME, "mark")]
+        marks = "return [...arguments[0].querySelectorAll('mark')].map((e) => e.innerText)"
+        return list(self.until(lambda: (self.js(marks, self.one(name)),), f"{name} is there")[0])
 
     def asked(self) -> dict[str, str]:
         """What the address asks for."""
@@ -209,10 +229,11 @@ class Page:
         """`data-testid` and `data-id` of what has the focus."""
         return dict(self.js("return {...document.activeElement.dataset}"))
 
-    def axe(self) -> list[str]:
-        """What axe-core finds wrong with the page as it is, once it has come to rest."""
+    def axe(self, *only: str) -> list[str]:
+        """What axe-core finds wrong with the page as it is, once it has come to rest; by all of
+        its rules, or `only` by these."""
         self.until(lambda: self.js(DRAWN), "all pictures in sight have come")
-        return violations(self.driver)
+        return violations(self.driver, *only)
 
     def console(self) -> list[str]:
         """What the browser complained of since last asked. What its policies have forbidden is
@@ -228,8 +249,23 @@ class Page:
 
     # --- doing --------------------------------------------------------------------------------
 
-    def click(self, name: str) -> None:
-        self.one(name).click()
+    def click(
+        self, name: str, nth: int = 0, of: Callable[[WebElement], bool] = lambda _: True
+    ) -> None:
+        """Press the `nth` of those that can be seen and `of` is true for, as soon as it can be
+        pressed: not while it is being redrawn, or something on its way out still covers it."""
+
+        def pressed() -> bool:
+            wanted = list(filter(of, self.all(name)))[nth : nth + 1]
+            if not wanted:
+                return False
+            try:
+                wanted[0].click()
+            except (ElementClickInterceptedException, ElementNotInteractableException):
+                return False
+            return True
+
+        self.until(pressed, f"{name} can be pressed")
 
     def press(self, *keys: str) -> None:
         """Keys, to whatever has the focus."""
@@ -280,27 +316,3 @@ class Page:
         button.click()
         gone = "return !document.querySelector(`#rejected [data-id='${arguments[0]}']`)"
         self.until(lambda: self.js(gone, image), "it is gone from the list")
-
-
-HOLD_FETCHES = """
-window.held = [];
-const ask = window.fetch;
-window.fetch = async (...asked) => {
-  const answer = await ask(asked[0], {...asked[1], signal: undefined});
-  if (!String(asked[0]).includes(%s)) return answer;
-  await new Promise((go) => window.held.push(go));
-  const text = await answer.text();
-  answer.text = async () => {
-    setTimeout(() => (window.taken = true)); // after all that follows from the text
-    return text;
-  };
-  return answer;
-};
-"""
-
-
-def hold(part: str) -> str:
-    """A script that keeps back answers from addresses with `part` until `held` lets them go.
-    Nothing the page does calls them off: they come as late as an answer can come. `taken` says
-    that the page has dealt with one."""
-    return HOLD_FETCHES % json.dumps(part)

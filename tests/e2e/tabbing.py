@@ -44,7 +44,7 @@ def tabbed_through(page: Page) -> None:
         if at["tag"] == "BODY" or at["path"] in reached:
             continue  # round the browser's own, and from the start
         page.until(lambda: page.js(AT)["seen"], f"{at['path']} comes into sight")
-        assert at["ring"], f"nobody sees the focus on {at['path']}"
+        page.until(lambda: page.js(AT)["ring"], f"the focus is seen on {at['path']}")
         reached.add(at["path"])
     missed = set(wanted) - reached
     assert not missed, missed

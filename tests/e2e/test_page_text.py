@@ -32,7 +32,7 @@ def ticket(site: LocalStack) -> Iterator[str]:
 
 
 def test_a_picture_is_found_by_the_text_in_it_which_can_be_read_and_copied(
-    page: Page, site: LocalStack, ticket: str
+    ticket: str, page: Page, site: LocalStack
 ) -> None:
     page.open("/?q=FERRIES+departure&collection=text")
     assert page.ids() == [ticket]
