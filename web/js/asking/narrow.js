@@ -21,6 +21,8 @@ const FILTER = {
 };
 
 export class Narrow {
+  #drawn = "";
+
   /** @param {(filters: Partial<Query>) => void} onChange */
   constructor(onChange) {
     this.onChange = onChange;
@@ -29,12 +31,15 @@ export class Narrow {
 
   /** @param {Facets|null} facets @param {Query} query */
   show(facets, query) {
+    this.row.hidden = !facets; // empty it keeps its room: the pictures below stay where they are
+    const drawn = JSON.stringify([facets, query]);
+    if (drawn === this.#drawn) return; // made anew under a press, a chip would miss it
+    this.#drawn = drawn;
     const kinds = /** @type {(keyof Facets)[]} */ (Object.keys(FILTER));
     const chips = facets ? kinds.flatMap((kind) => this.#chips(kind, facets[kind] ?? {}, query)) : [];
     const active = /** @type {HTMLElement|null} */ (document.activeElement);
     const focused = active && this.row.contains(active) ? active.dataset.value : undefined;
     this.row.replaceChildren(...chips);
-    this.row.hidden = !facets; // empty it keeps its room: the pictures below stay where they are
     if (focused !== undefined) chips.find(({ dataset }) => dataset.value === focused)?.focus();
   }
 
