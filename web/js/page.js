@@ -115,7 +115,7 @@ export class Page {
   /** The address says from now on what was sent. */
   #known() {
     history.replaceState(history.state, "", queryAddress(this.search.query, readQuery(location.search).image));
-    this.#drawQuery(this.search.query);
+    this.composer.set(this.search.query); // and nothing else: somebody may be typing on
   }
 
   #keepAnswer() {
