@@ -36,7 +36,7 @@ tick();
 const ask = window.fetch;
 window.fetch = async (...asked) => {
   const answer = await ask(...asked);
-  if (!String(asked[0]).includes("/api/search")) return answer;
+  if (!/\\/api\\/search\\?.*limit=60\\b/.test(String(asked[0]))) return answer;
   const text = await answer.text();
   answer.text = async () => {
     const [came, then] = [performance.now(), frame];
@@ -45,7 +45,7 @@ window.fetch = async (...asked) => {
       if (grid.hasAttribute("aria-busy") || !grid.querySelector("a")) return;
       observer.disconnect();
       const asks = performance.getEntriesByType("resource").filter(({startTime, name}) =>
-        startTime > came && !name.includes("thumbnail"));
+        startTime > came && !/thumbnail|[/]api[/]stats|[?&]limit=1\\b/.test(name));
       window.drawn = {ms: performance.now() - came, frames: frame - then, asks: asks.length};
     }).observe(document.getElementById("grid"), {attributes: true});
     return text;
@@ -54,20 +54,21 @@ window.fetch = async (...asked) => {
 };
 """
 """Notes what moves, the largest paint, and for an answer to a search how long after its text its
-pictures have their places: in milliseconds, in frames, and in requests that it took."""
+pictures have their places: in milliseconds, in frames, and in requests that it took. What may be
+asked at any time besides is not among these: the counts, and what someone new may ask for."""
 
 LOADED = """
 const all = [...performance.getEntriesByType("resource"),
   ...performance.getEntriesByType("navigation")];
-const answered = all.find(({name}) => name.includes("/api/images?")).responseEnd;
-return all.map(({name, startTime, encodedBodySize, initiatorType}) =>
+const answered = all.find(({name}) => name.includes("/api/images?"))?.responseEnd;
+return answered && all.map(({name, startTime, encodedBodySize, initiatorType}) =>
   ({name, first: startTime < answered, bytes: encodedBodySize, by: initiatorType}));
 """
 """Each thing that was loaded, and whether it was asked for before the first answer had come."""
 
 
 def loaded(page: Page) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = page.js(LOADED)
+    found: list[dict[str, Any]] = page.until(lambda: page.js(LOADED), "the answer is noted")
     return found
 
 
