@@ -22,7 +22,7 @@ class Seen(NamedTuple):
 
 
 def eventually(
-    look: Callable[[], T], wanted: Callable[[T], bool] = bool, *, seconds: float = 90
+    look: Callable[[], T], wanted: Callable[[T], bool] = bool, *, seconds: float = 240
 ) -> T:
     """What `look` gives once it is `wanted`. The time is a net for what hangs, not a measure."""
     end = time.monotonic() + seconds
