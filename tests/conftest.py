@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,10 @@ from tests.integration.local_stack import LocalStack, running
 from tests.unit import tiny_clip
 
 Made = TypeVar("Made")
+
+# A shell makes what it runs in the background deaf to Ctrl-C, and with it all that this starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("nightly", max_examples=2_000)
 if profile := os.environ.get("HYPOTHESIS_PROFILE"):
