@@ -135,8 +135,10 @@ export class Session {
 
   /** One renewal at a time, however many ask for it. @returns {Promise<void>} */
   #renew() {
-    this.#renewing ??= this.provider.refresh(sessionStorage.getItem(REFRESH) ?? "")
-      .then((tokens) => this.#take(tokens), (error) => {
+    const kept = sessionStorage.getItem(REFRESH);
+    const ended = () => sessionStorage.getItem(REFRESH) !== kept; // meanwhile
+    this.#renewing ??= this.provider.refresh(kept ?? "")
+      .then((tokens) => (ended() ? this.#revoke(tokens.refresh_token) : this.#take(tokens)), (error) => {
         if (!(error instanceof Refused)) throw new Unreachable(texts.signIn.offline, { cause: error });
         this.#leave();
       })
@@ -208,8 +210,8 @@ export class Session {
   #leave(problem = "") {
     this.#forget();
     if (!this.#entered) return this.screen.show({ problem, act: () => this.#goAway() });
-    this.#prepare();
-    this.screen.show({ problem, over: true, act: () => this.#goAside(), instead: () => this.#goAway() });
+    // Pressed before there is an address, the button would say that the window was blocked.
+    this.#prepare().then(() => this.screen.show({ problem, over: true, act: () => this.#goAside(), instead: () => this.#goAway() }));
   }
 
   /** Drops the tokens of this tab; returns the refresh token. */
