@@ -56,9 +56,11 @@ export class Progress {
   }
 
   #tick() {
-    if (this.uploads.pause.on) this.#sent = [];
-    else this.#sent = [...this.#sent.slice(1 - REMEMBERED), this.uploads.sent];
-    this.#say();
+    if (this.uploads.pause.on) this.#sent = []; // why it pauses is said, and is not talked over
+    else {
+      this.#sent = [...this.#sent.slice(1 - REMEMBERED), this.uploads.sent];
+      this.#say();
+    }
     this.#title();
     this.ticked();
   }
