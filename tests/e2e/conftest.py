@@ -109,7 +109,10 @@ def guarded(
         pool.redirects.add(f"{stack.url}/")
         key = {"Authorization": f"Bearer {pool.access_token(ADMIN.name)}"}
         body = {"files": [{"name": "any.png", "size": 1}]}
-        answer = stack.request("POST", "/uploads", json=body, headers=key)
+        answer = eventually(
+            lambda: stack.request("POST", "/uploads", json=body, headers=key),
+            lambda a: a.ok,  # the service's keys may not come in time at first
+        )
         stack.s3_url = answer.json()["uploads"][0]["post"]["url"].rpartition("/")[0]
         seeds = [stack.put(f"seeds/{n}", (samples / n).read_bytes()) for n in SEEDS]
         for seed in seeds:

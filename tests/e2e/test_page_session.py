@@ -20,36 +20,37 @@ Photo = Callable[..., Path]
 
 def test_signing_out_asks_first_where_that_ends_uploads(member: MemberPage, photo: Photo) -> None:
     member.sign_in(UPLOADER, "/?collection=half")
-    with slow_line(member, 20_000):
+    with slow_line(member, 2_000):
         member.choose(photo("half.png"))
         member.until(lambda: states(member) == {"half.png": "uploading"}, "it is on its way")
         member.click("account")
         member.click("sign-out")
         assert member.one("sign-out").text == "Uploads will end. Sign out?"
         member.press(Keys.ESCAPE)
+        member.until(lambda: not member.all("account-menu"), "the menu is closed")
         member.click("account")
-        assert member.one("sign-out").text == "Sign out"
+        member.until(lambda: member.one("sign-out").text == "Sign out", "it asks anew")
         member.click("sign-out")
         member.click("sign-out")
-    member.one("sign-in-button")
+    member.signed_out()
 
 
 def test_tokens_that_end_during_an_upload_are_renewed_and_no_file_is_lost(
     member: MemberPage, pool: OidcServer, photo: Photo
 ) -> None:
-    pool.lifetime, pool.rotates = 3, True
+    pool.rotates = True
     member.sign_in(UPLOADER, "/?collection=long")
     names = [f"long-{n}.png" for n in range(6)]
-    with slow_line(member, 250_000):
+    with slow_line(member, 20_000):
         member.choose(*[photo(name) for name in names])
-        member.until(lambda: pool.asked.count("refresh_token") >= 2, "the token ends twice")
+        member.until(lambda: "uploading" in states(member).values(), "they are on their way")
+        for _ in range(2):
+            member.token_ends()
         assert "uploading" in states(member).values()
     for name in names:
         member.uploaded(name)
     assert member.all("sign-in") == []
-    # A cookie of three seconds may end on its way; the next one brings what it did not.
     member.drawn()
-    member.expected("/thumbnail")
 
 
 def test_a_token_that_is_not_taken_is_renewed_once_for_all_who_wait(
@@ -60,38 +61,38 @@ def test_a_token_that_is_not_taken_is_renewed_once_for_all_who_wait(
     pool.asked.clear()
     member.js(
         """
-        window.answers = [];
         window.spoil = true;
         document.getElementById("search").value = "a rocket";
         document.getElementById("search-form").requestSubmit();
-        dispatchEvent(new Event("online")); // asks for the status too
         """
     )
-    member.until(
-        lambda: member.js("return answers.filter(a => a[1] === 401).length >= 2"), "refused"
-    )
+    # It asks for the status too, unless it is waiting for that already.
+    both = "dispatchEvent(new Event('online')); return window.held.length === 2"
+    member.until(lambda: member.js(both), "both are asked for")
+    member.js("window.answers = []; window.held.forEach((go) => go())")
+
+    def answered(path: str) -> list[int]:
+        return [status for name, status in member.js("return answers") if name == path]
+
+    for path in ("/api/search", "/api/stats"):
+        member.until(lambda path=path: answered(path)[:2] == [401, 200], "refused, and then not")
     member.settled()
     assert member.one("item").get_attribute("title") == "rocket.jpg"
-    answered = [tuple(each) for each in member.js("return answers")]
     assert pool.asked == ["refresh_token"]
-    for path in ("/api/search", "/api/stats"):
-        assert [status for name, status in answered if name == path][:2] == [401, 200]
     member.expected("401")
 
 
 def test_after_the_session_has_ended_uploads_wait_and_go_on_after_sign_in(
     member: MemberPage, pool: OidcServer, photo: Photo
 ) -> None:
-    pool.lifetime = 3
     member.sign_in(UPLOADER, "/?collection=wait")
     names = [f"wait-{n}.png" for n in range(6)]
-    with slow_line(member, 200_000):
+    with slow_line(member, 20_000):
         member.choose(*[photo(name) for name in names])
-        pool.revoke_all()
+        member.until(lambda: "uploading" in states(member).values(), "they are on their way")
         pool.forget_all()
-        member.until(
-            lambda: "Sign in again" in member.one("sign-in").text, "it is asked who this is"
-        )
+        member.session_ends()
+        assert "Sign in again" in member.one("sign-in").text
     assert set(states(member)) == set(names)
     assert set(states(member).values()) <= {"queued", "uploading", "waiting"}
     member.sign_in_aside(UPLOADER)
@@ -105,11 +106,9 @@ def test_after_the_session_has_ended_uploads_wait_and_go_on_after_sign_in(
 def test_what_waits_for_one_person_is_not_done_as_another(
     member: MemberPage, pool: OidcServer, guarded: LocalStack, photo: Photo
 ) -> None:
-    pool.lifetime = 3
     member.sign_in(UPLOADER, "/?collection=mine")
-    pool.revoke_all()
     pool.forget_all()
-    member.until(lambda: member.all("sign-in"), "the session has ended")
+    member.session_ends()
     member.choose(photo("mine.png"))
     member.sign_in_aside(ADMIN)
     member.until(lambda: member.all("account") and not member.all("sign-in"), "the page is theirs")
@@ -139,7 +138,7 @@ def test_signing_out_leaves_nothing_in_the_browser_and_ends_other_tabs_too(
     member.one("sign-in-button")
     member.until(lambda: member.kept()["cookies"] == [], "the cookies are gone")
     assert member.kept() == {"cookies": [], "tab": {}, "site": {}}
-    assert pool.asked.count("revoke") == 2
+    member.until(lambda: pool.asked.count("revoke") == 2, "the tokens of both tabs are ended")
     for cache in ("no-store", "force-cache"):
         ask = "return fetch(arguments[0], {cache: arguments[1]}).then(answer => answer.status)"
         assert member.js(ask, picture, cache) == 401, cache
@@ -153,14 +152,11 @@ def test_signing_out_leaves_nothing_in_the_browser_and_ends_other_tabs_too(
 def test_a_blocked_sign_in_window_is_told_and_this_window_does_it(
     member: MemberPage, pool: OidcServer
 ) -> None:
-    pool.lifetime = 3
     member.run_first("window.open = () => null;")
     member.sign_in(READER, "/?q=a+rocket")
-    pool.revoke_all()
-    pool.lifetime = 3600
-    member.until(lambda: member.all("sign-in"), "the session has ended")
+    member.session_ends()
     member.click("sign-in-button")
-    assert member.problem().startswith("The browser blocked the sign-in window.")
+    member.problem("The browser blocked the sign-in window.")
     member.click("sign-in-instead")  # the service still knows who this is
     member.until(lambda: member.all("account") and not member.all("sign-in"), "signed in again")
     member.settled()
@@ -185,15 +181,11 @@ def test_a_service_that_does_not_answer_ends_no_session(
 def test_the_focus_comes_back_to_where_it_was_when_the_session_ended(
     member: MemberPage, pool: OidcServer
 ) -> None:
-    pool.lifetime = 3
     member.sign_in(READER, "/?collection=seeds")
     member.press("/", "a ro")
-    pool.revoke_all()
-    member.until(lambda: member.all("sign-in"), "the session has ended")
+    member.session_ends()
     assert member.focused()["testid"] == "sign-in-button"
-    pool.lifetime = 3600
-    member.click("sign-in-button")  # the service knows who this is: its window comes and goes
-    member.until(lambda: not member.all("sign-in"), "signed in again")
+    member.sign_in_known()
     assert member.focused()["testid"] == "search"
     member.press("cket", Keys.ENTER)
     member.until(lambda: member.driver.title.startswith("a rocket"), "it is asked")
