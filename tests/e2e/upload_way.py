@@ -40,19 +40,28 @@ class Cut(Exception):
     """Raised by `judge`: the connection breaks, and the stack never hears of it."""
 
 
+class Held(threading.Event):
+    """Set, it lets them go."""
+
+    waiting = 0
+    """Transfers that have come, and wait or have waited."""
+
+
 class UploadWay(Between):
     """`judge` says of each request what is answered in the stack's place; None: it is passed on."""
 
     def __init__(self, server: str) -> None:
         super().__init__(server)
         self.judge: Callable[[Asked], Say | None] = lambda _: None
-        self.lifetime = 300.0
-        """Seconds that a place is good for."""
+        self.lifetimes: list[float] = []
+        """Seconds that places are good for, of each request for some; 300 of those that follow."""
+        self.too_old = 0
+        """Transfers so far whose place was over."""
         self.all: list[Asked] = []
         """All that came, in order."""
         self.lose = 0
         """So many transfers arrive, and the connection breaks before the answer."""
-        self._given: dict[str, float] = {}
+        self._until: dict[str, float] = {}
         self._bucket = ""
 
     def sizes(self) -> list[int]:
@@ -63,16 +72,17 @@ class UploadWay(Between):
         """Transfers to the bucket so far."""
         return sum(a.path == BUCKET for a in list(self.all))
 
-    def hold(self, *, after: int) -> threading.Event:
-        """Transfers behind the first `after` wait until the event is set, and are then passed on;
-        those that were called off meanwhile are not."""
-        go, passed, lock = threading.Event(), [0], threading.Lock()
+    def hold(self, *, after: int) -> Held:
+        """Transfers behind the first `after` wait until the event is set; then their connections
+        break, and those that come later are passed on."""
+        go, passed, lock = Held(), [0], threading.Lock()
 
         def judge(asked: Asked) -> Say | None:
             if asked.path == BUCKET:
                 with lock:
                     passed[0] += 1
                     waits = passed[0] > after and not go.is_set()
+                    go.waiting += waits
                 if waits:
                     go.wait()
                     raise Cut
@@ -101,16 +111,18 @@ class UploadWay(Between):
         """The places with this server in the bucket's place."""
         status, headers, body = answer
         said = json.loads(body)
+        until = time.monotonic() + (self.lifetimes.pop(0) if self.lifetimes else 300)
         for place in said["uploads"]:
             self._bucket = place["post"]["url"]
             place["post"]["url"] = self.url + BUCKET
-            self._given[place["key"]] = time.monotonic()
+            self._until[place["key"]] = until
         return status, headers, json.dumps(said).encode()
 
     def _stored(self, headers: dict[str, str], body: bytes) -> Answer:
         key = re.search(rb'name="key"\r\n\r\n([^\r]+)', body)
         assert key
-        if time.monotonic() - self._given[key[1].decode()] > self.lifetime:
+        if time.monotonic() > self._until[key[1].decode()]:
+            self.too_old += 1
             return 403, {"Content-Type": "application/xml"}, EXPIRED
         server = urlsplit(self._bucket)
         given = {n: v for n, v in headers.items() if n.lower() == "content-type"}
