@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("e
 
 
 @pytest.fixture
-def copies(site: LocalStack, samples: Path) -> list[str]:
+def copies(site: LocalStack, samples: Path) -> Iterator[list[str]]:
     """Two files of the same bytes and a smaller JPEG of the same picture."""
     picture = samples / "motorcycle-left.png"
     small = io.BytesIO()
@@ -25,7 +26,9 @@ def copies(site: LocalStack, samples: Path) -> list[str]:
     files["small.jpg"] = small.getvalue()
     ids = [site.upload(name, data, collection="copies") for name, data in files.items()]
     assert {site.known(image)["state"] for image in ids} == {"ready"}
-    return ids
+    yield ids
+    for image in ids:  # those too that a test has deleted
+        site.request("DELETE", f"/images/{image}")
 
 
 def badges(page: Page) -> list[str]:
@@ -74,8 +77,6 @@ def test_copies_are_folded_told_shown_and_deleted(
     page.click("copies-toggle")
     page.until(lambda: badges(page) == ["2 alike"], "they are folded again")
     assert "copies=" not in page.driver.current_url
-    for image in left:
-        site.request("DELETE", f"/images/{image}")
 
 
 def test_the_next_copy_comes_forward_when_the_best_is_deleted(
@@ -89,5 +90,3 @@ def test_the_next_copy_comes_forward_when_the_best_is_deleted(
     page.click("confirm-delete")
     page.until(lambda: len(page.ids()) == 1 and page.ids() != [best], "another stands for it")
     page.until(lambda: badges(page) == ["2 alike"], "and the third behind it")
-    for image in set(copies) - {best}:
-        site.request("DELETE", f"/images/{image}")
