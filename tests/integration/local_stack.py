@@ -33,11 +33,15 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **more}
 
 
-def command(data: Path, model: Path, *arguments: str | Path) -> list[str]:
-    return [
-        *(sys.executable, "-m", "local", "--data", str(data), "--model", str(model)),
-        *map(str, arguments),
-    ]
+def command(
+    data: Path, model: Path, *arguments: str | Path, held_after: int | None = None
+) -> list[str]:
+    """`held_after`: so many files are loaded, and no more (`held_local.py`)."""
+    program = ["local"]
+    if held_after is not None:
+        program = ["tests.integration.held_local", str(held_after)]
+    where = ["--data", str(data), "--model", str(model)]
+    return [sys.executable, "-m", *program, *where, *map(str, arguments)]
 
 
 def run_local(
@@ -67,6 +71,7 @@ class LocalStack:
         *arguments: str | Path,
         samples: bool = False,
         opensearch: str = "",
+        held_after: int | None = None,
     ) -> None:
         self.data = data
         self.model = model
@@ -77,7 +82,7 @@ class LocalStack:
         more += [] if samples else ["--no-samples"]
         with self._said.open("w") as errors:
             self.process = subprocess.Popen(
-                command(data, model, "--port", "0", *more, *arguments),
+                command(data, model, "--port", "0", *more, *arguments, held_after=held_after),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
                 env=environment(**variables), start_new_session=True,
             )  # fmt: skip
@@ -132,9 +137,16 @@ class LocalStack:
         """Ctrl-C in its terminal: SIGINT to the whole group. Returns the exit status."""
         children = self.children()
         os.killpg(self.process.pid, signal.SIGINT)
-        status = self.process.wait(timeout=60)
+        status = self.process.wait(timeout=240)
         ended(children)
         return status
+
+    def at_rest(self) -> LocalStack:
+        """Waits until the queue is empty and nothing is being worked on: what the worker does
+        after it has written a record, such as its line in the log, is done too."""
+        rest = {"waiting": 0, "in_flight": 0}
+        eventually(lambda: self.get("/stats")["queue"], lambda queue: queue == rest)
+        return self
 
     # --- HTTP ---------------------------------------------------------------------------------
 
@@ -293,10 +305,13 @@ def running(
     *arguments: str | Path,
     samples: bool = False,
     opensearch: str = "",
+    held_after: int | None = None,
 ) -> Iterator[LocalStack]:
     """A stack that is gone at the end, however the test ends. `opensearch`: the address of one,
-    for its index."""
-    stack = LocalStack(data, model, *arguments, samples=samples, opensearch=opensearch)
+    for its index. `held_after`: so many files are loaded, and no more."""
+    stack = LocalStack(
+        data, model, *arguments, samples=samples, opensearch=opensearch, held_after=held_after
+    )
     try:
         yield stack
     finally:

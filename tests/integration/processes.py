@@ -74,7 +74,7 @@ def alive(processes: list[Seen]) -> list[Seen]:
 
 def ended(processes: list[Seen]) -> None:
     """Waits until none of `processes` runs."""
-    eventually(lambda: alive(processes), lambda left: not left, seconds=30)
+    eventually(lambda: alive(processes), lambda left: not left)
 
 
 def memory(pid: int) -> int:

@@ -13,6 +13,7 @@ import pytest
 from chalicelib import wiring
 from chalicelib.queries import SearchRequest
 from chalicelib.thresholds import NOTE, Measured
+from tests.integration.gate import gate_before
 from tests.integration.local_stack import run_local, running
 from tests.integration.pictures import jpeg, plain
 from tests.integration.processes import descendants, ended, eventually
@@ -52,12 +53,13 @@ def test_a_run_that_is_killed_and_run_again_places_every_image_anew(
     assert finished(start(library))["results"] == {"indexed": COUNT}
     assert placed(library) == {versions[0]: COUNT}
     versions.append(calibrated(model, 1))
-    job = start(library)
-    eventually(lambda: placed(library)[versions[1]])
-    children = descendants(job.pid)
-    job.kill()
-    job.communicate()
-    ended(children)
+    with gate_before(library.settings.endpoint, COUNT - 1) as gate:
+        job = start(library, endpoint=gate.url)
+        eventually(lambda: placed(library)[versions[1]])
+        children = descendants(job.pid)
+        job.kill()
+        job.communicate()
+        ended(children)
     seen = placed(library)
     assert (seen.total(), set(seen)) == (COUNT, set(versions))
     left = placed(library)[versions[0]]

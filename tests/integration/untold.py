@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,13 @@ def untold_photos(data: Path, model: Path, count: int) -> Iterator[wiring.Servic
     stack.stop()
 
 
-def start(services: wiring.Services, *arguments: str) -> subprocess.Popen[str]:
-    """A job that reconciles."""
+def start(services: wiring.Services, *arguments: str, endpoint: str = "") -> subprocess.Popen[str]:
+    """A job that reconciles, with S3 at `endpoint` where one is given."""
+    settings = replace(services.settings, endpoint=endpoint or services.settings.endpoint)
     command = [sys.executable, "-m", "container_embedder.batch_job", "reconcile", *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=environment(**services.settings.environment()),
+        env=environment(**settings.environment()),
     )  # fmt: skip
 
 
