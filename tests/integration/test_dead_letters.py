@@ -109,8 +109,7 @@ def test_what_fails_is_listed_with_its_reason_and_found_once_it_is_mended(
     assert letters.say("redrive", failed["id"]) == "1 sent back\n"
     assert stack.known(image)["state"] == "ready"
     assert stack.found("red", collection="trips") == ["red one.jpg"]
-    eventually(lambda: stack.get("/stats")["queue"], lambda q: q == {"waiting": 0, "in_flight": 0})
-    assert stack.differences() == {}
+    assert stack.at_rest().differences() == {}
 
     assert [item["id"] for item in letters.listed()] == [unread["id"]]
     assert letters.say("discard", "--all", "--reason", "sent by a test") == (

@@ -39,6 +39,7 @@ def filled(stack: LocalStack, count: int = COUNT) -> None:
         stack.put(f"a/{number}.jpg", jpeg(number))
     eventually(lambda: len(stack.records()), lambda seen: seen == count)
     eventually(stack.reports)
+    stack.at_rest()
 
 
 def lose(stack: LocalStack) -> None:
@@ -99,7 +100,7 @@ def test_stopped_anywhere_it_leaves_a_stack_that_starts(
             os.killpg(job.pid, how)
         else:
             job.send_signal(how)
-        status = job.wait(timeout=60)
+        status = job.wait(timeout=240)
         ended(children)
     said = Path(errors.name).read_text()
     assert "Traceback" not in said

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from local.stack import LONGEST_LOG
-from tests.integration.local_stack import run_local
+from tests.integration.local_stack import run_local, running
 from tests.integration.pictures import folder_of
 
 
@@ -19,8 +19,10 @@ def test_a_search_is_one_record_with_its_words_and_nothing_of_the_picture(
     tiny: Path, tmp_path: Path
 ) -> None:
     photos = folder_of(tmp_path / "photos", 2)
-    done = run_local(tmp_path / "data", tiny, "--photos", photos, "--once", "a red thing")
-    assert done.returncode == 0, done.stderr
+    with running(tmp_path / "data", tiny, "--photos", photos) as stack:
+        # The worker writes its line after the record, and is not waited for at the end.
+        stack.loaded().at_rest()
+        stack.found("a red thing")
     (said,) = [x for x in lines(tmp_path / "data/logs/api.log") if x["message"] == "search"]
     assert (said["words"], said["by"], said["count"], said["owner"]) == (
         "a red thing",

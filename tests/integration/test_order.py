@@ -22,11 +22,6 @@ def small_stack(tiny: Path, tmp_path: Path) -> Iterator[LocalStack]:
         yield stack
 
 
-def at_rest(stack: LocalStack) -> None:
-    """Waits until the queue is empty and nothing is being worked on."""
-    eventually(lambda: stack.get("/stats")["queue"], lambda q: q == {"waiting": 0, "in_flight": 0})
-
-
 def meddle(url: str, seed: int, failed: list[Exception]) -> None:
     """Put, overwrite, copy and delete the same few keys as others do."""
     chance, s3 = random.Random(seed), s3_client(url)
@@ -61,7 +56,7 @@ def test_after_a_storm_of_changes_the_index_says_exactly_what_the_bucket_says(
     for thread in threads:
         thread.join()
     assert failed == []
-    at_rest(small_stack)
+    small_stack.at_rest()
     assert small_stack.differences() == {}
     assert len(small_stack.objects()) > THREADS
     assert small_stack.get("/stats")["dead_letters"] == {"waiting": 0}
@@ -89,6 +84,6 @@ def test_of_many_writers_to_one_key_the_last_is_what_is_found(small_stack: Local
         thread.start()
     for thread in threads:
         thread.join()
-    at_rest(small_stack)
+    small_stack.at_rest()
     assert small_stack.differences() == {}
     assert len(small_stack.records()) == 1

@@ -54,6 +54,7 @@ def test_text_is_read_once_and_stays_where_reading_is_turned_off(
         later = stack.put("a/later.png", with_words())
         eventually(lambda: len(stack.records()), lambda seen: seen == 3)
         assert record(stack, later).text.split() == WORDS.split()
+        stack.at_rest()
         told = {x["image_id"]: x["characters"] for x in stack.log("worker") if "characters" in x}
         assert (told[words], told[plain]) == (len(record(stack, words).text), 0)
     for number, arguments in enumerate([["--no-ocr"], []], 3):
