@@ -103,6 +103,7 @@ def test_filters_admit_what_they_say(
 def test_pages_of_the_library_repeat_nothing_and_leave_nothing_out(
     stack: LocalStack, limit: int
 ) -> None:
+    stack.at_rest()
     whole = stack.images(limit=200, state="ready,rejected,archived")
     by_pages = stack.images(limit=limit, state="ready,rejected,archived")
     assert [i["id"] for i in by_pages] == [i["id"] for i in whole]
@@ -115,6 +116,7 @@ def test_pages_of_the_library_repeat_nothing_and_leave_nothing_out(
 def test_pages_of_a_search_repeat_nothing_and_leave_nothing_out(
     stack: LocalStack, limit: int
 ) -> None:
+    stack.at_rest()
     whole = all_hits(stack, {"text": "a cat", "closest": True}, 200)
     by_pages = all_hits(stack, {"text": "a cat", "closest": True}, limit)
     assert [i["id"] for i in by_pages] == [i["id"] for i in whole]
@@ -145,7 +147,7 @@ def test_known_ids_are_answered_in_any_state_and_unknown_ones_left_out(stack: Lo
 
 
 def test_stats_count_what_the_library_holds(stack: LocalStack) -> None:
-    stats = stack.get("/stats")
+    stats = stack.at_rest().get("/stats")
     for state, count in stats["images"].items():
         assert count == len(stack.images(state=state))
     assert stats["images"]["ready"] >= 28

@@ -158,9 +158,10 @@ def test_a_rejected_image_has_no_thumbnail_and_is_like_nothing(stack: LocalStack
 
 
 def test_a_cursor_goes_with_its_own_search_only(stack: LocalStack) -> None:
-    cursor = stack.get("/search", q="a cat", limit=2)["next_cursor"]
-    assert stack.get("/search", q="a cat", limit=3, cursor=cursor)["items"]
-    for other in ({"q": "a dog"}, {"q": "a cat", "collection": "samples"}):
+    cursor = stack.get("/search", q="a cat", closest="true", limit=2)["next_cursor"]
+    assert stack.get("/search", q="a cat", closest="true", limit=3, cursor=cursor)["items"]
+    cat = {"q": "a cat", "closest": "true"}
+    for other in ({**cat, "q": "a dog"}, {**cat, "collection": "samples"}):
         answer = stack.request("GET", "/search", params={**other, "cursor": cursor})
         check(answer, 400, "invalid_cursor", "cursor")
     check(
