@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
+import socket
 import threading
 import time
 import webbrowser
@@ -65,6 +67,11 @@ class _Returns(ThreadingHTTPServer):
     answer: dict[str, str] | None = None
     timeout = 0.5
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.silent: set[socket.socket] = set()
+        """Connections on which nothing was asked yet: browsers open some that they never use."""
+        super().__init__(address, handler)
+
     @classmethod
     def listening(cls) -> _Returns:
         for port in PORTS:
@@ -73,6 +80,13 @@ class _Returns(ThreadingHTTPServer):
             except OSError:
                 continue
         raise UsageError(f"The ports {', '.join(map(str, PORTS))} are all in use on this machine.")
+
+    def server_close(self) -> None:
+        """Answers that are under way are sent; nobody waits for more questions."""
+        for connection in list(self.silent):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        super().server_close()
 
     def wait(self, seconds: float) -> dict[str, str]:
         end = time.monotonic() + seconds
@@ -85,10 +99,14 @@ class _Returns(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Returns
-    timeout = 2.0
-    """Browsers open connections that they may never ask anything on."""
+    timeout = 30.0
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.silent.add(self.connection)
 
     def do_GET(self) -> None:
+        self.server.silent.discard(self.connection)
         parts = urlsplit(self.path)
         said = {name: values[0] for name, values in parse_qs(parts.query).items()}
         asked = self.server.asked

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -37,6 +39,21 @@ class KeptSignIns:
     def read(self, place: SignInPlace) -> str:
         """The token; empty where nobody is signed in."""
         return str(self._all().get(_name(place), ""))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One process of this user at a time, where the system has locks of that kind."""
+        if sys.platform == "win32":
+            yield
+            return
+        import fcntl
+
+        handle = os.open(made_private(self._file.parent), os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def changes(self, place: SignInPlace, refresh: str) -> bool:
         """Whether the token is another than `refresh`, or soon will be: where each is good once,
@@ -99,6 +116,12 @@ class SignedIn(Credentials):
         return True
 
     def _renew(self) -> None:
+        # From reading the token to writing down the next: where each is good once, another process
+        # would use up the same one in between.
+        with self._kept.alone():
+            self._renew_alone()
+
+    def _renew_alone(self) -> None:
         place = self._provider.place
         while True:
             refresh = self._kept.read(place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 from tests.integration.local_stack import LocalStack, environment
 from tests.integration.pictures import jpeg
-from tests.integration.proxy import Asked, Fault, Proxy, proxy_before
+from tests.integration.proxy import Asked, Fault, Hold, Proxy, proxy_before
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,10 @@ def way_to(stack: LocalStack) -> Iterator[Way]:
 
 def once(fault: Fault, wanted: Callable[[Asked], bool], times: int = 1) -> Callable[[Asked], Fault]:
     """`fault` for the first so many requests that are `wanted`."""
-    left = [fault] * times
+    left = iter([fault] * times)
 
     def one(asked: Asked) -> Fault:
-        return left.pop() if wanted(asked) and left else None
+        return next(left, None) if wanted(asked) else None
 
     return one
 
@@ -114,3 +115,24 @@ def is_form(asked: Asked) -> bool:
 
 def asks_for_places(asked: Asked) -> bool:
     return asked.path.endswith("/uploads")
+
+
+class Held:
+    """From the form after so many on, all forms wait on their way, `held` of them so far."""
+
+    def __init__(self, way: Way, after: int) -> None:
+        self.held = 0
+        self.going = threading.Event()
+        self._left = after
+        self._lock = threading.Lock()
+        way.store.fault = self._fault
+
+    def _fault(self, asked: Asked) -> Hold | None:
+        with self._lock:
+            if not is_form(asked):
+                return None
+            self._left -= 1
+            if self._left >= 0:
+                return None
+            self.held += 1
+            return Hold(self.going)

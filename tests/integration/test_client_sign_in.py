@@ -16,7 +16,7 @@ from client import Client
 from client.login import CALLBACKS, PORTS
 from client.signed_in import SignedIn
 from tests.e2e.oidc_server import OidcServer, User, providing
-from tests.integration.client_runs import Machine, on_disk, photos, there
+from tests.integration.client_runs import Held, Machine, on_disk, photos, there, way_to
 from tests.integration.local_stack import LocalStack, running
 from tests.integration.processes import eventually
 
@@ -40,7 +40,11 @@ def guarded(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gu
         with running(folder / "data", tiny, "--sign-in", folder / "sign-in.json") as stack:
             key = {"Authorization": f"Bearer {pool.access_token(UPLOADER.name)}"}
             body = {"files": [{"name": "any.png", "size": 1}]}
-            answer = stack.request("POST", "/uploads", json=body, headers=key)
+            # The pool's keys are asked for first, in a few seconds or not at all.
+            answer = eventually(
+                lambda: stack.request("POST", "/uploads", json=body, headers=key),
+                lambda said: said.status_code != 503,
+            )
             stack.s3_url = answer.json()["uploads"][0]["post"]["url"].rpartition("/")[0]
             yield Guarded(stack, pool)
 
@@ -78,7 +82,7 @@ def entered(address: str, user: User, **form: str) -> requests.Response:
 def sign_in(member: Machine, user: User = UPLOADER) -> str:
     process, address = begun(member)
     assert "Signed in. You may close this window." in entered(address, user).text
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=240)
     assert process.returncode == 0
     return said
 
@@ -115,14 +119,14 @@ def test_a_wrong_state_is_not_used_and_the_login_goes_on(pool: OidcServer, membe
     assert requests.get(back + "favicon.ico", timeout=60).status_code == 404
     assert pool.asked == []
     assert entered(address, UPLOADER).status_code == 200
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=240) == 0
     process.communicate()
 
 
 def test_giving_up_is_told(pool: OidcServer, member: Machine) -> None:
     process, address = begun(member)
     assert "Not signed in: The user cancelled" in entered(address, UPLOADER, cancel="").text
-    _, complaints = process.communicate(timeout=60)
+    _, complaints = process.communicate(timeout=240)
     assert (process.returncode, complaints) == (1, "Not signed in: The user cancelled.\n")
 
 
@@ -133,7 +137,7 @@ def test_where_a_port_is_taken_the_next_is_used(pool: OidcServer, member: Machin
     assert ports == [f"http://localhost:{port}/" for port in PORTS[:2]]
     for process, where in ((first, address), (second, other)):
         entered(where, UPLOADER)
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
         assert process.returncode == 0
 
 
@@ -162,7 +166,7 @@ def test_processes_that_share_a_sign_in_do_not_end_it_for_each_other(
         member.start("upload", folder, "--collection", f"shared-{n}", "--jobs", "1")
         for n in range(2)
     ]
-    said = [process.communicate(timeout=180) for process in both]
+    said = [process.communicate(timeout=240) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     for n in range(2):
         assert there(guarded.stack, f"shared-{n}") == on_disk(folder)
@@ -188,14 +192,18 @@ def test_a_sign_in_that_ends_in_mid_upload_stops_it_and_the_next_goes_on(
     pool.lifetime = 1.0
     sign_in(member)
     folder = photos(tmp_path / "pictures", 200)
-    sending = member.start("upload", folder, "--collection", "ended", "--jobs", "1")
-    eventually(lambda: len(there(guarded.stack, "ended")) >= 5)
-    pool.revoke_all()
-    said, _ = sending.communicate(timeout=120)
-    assert sending.returncode == 1
-    assert "Stopped: The sign-in has ended. Sign in with: python -m client login" in said
-    sign_in(member)
-    told = member.told("upload", folder, "--collection", "ended")
+    with way_to(guarded.stack) as way:
+        user = Machine(member.state, way.url)
+        forms = Held(way, 5)
+        sending = user.start("upload", folder, "--collection", "ended", "--jobs", "1")
+        eventually(lambda: forms.held == 1)
+        pool.revoke_all()
+        forms.going.set()
+        said, _ = sending.communicate(timeout=240)
+        assert sending.returncode == 1
+        assert "Stopped: The sign-in has ended. Sign in with: python -m client login" in said
+        sign_in(user)
+        told = user.told("upload", folder, "--collection", "ended")
     assert told["complete"]
     assert there(guarded.stack, "ended") == on_disk(folder)
 
@@ -208,7 +216,7 @@ def test_a_sign_in_service_that_is_away_for_a_moment_ends_nothing(
     asking = member.start("status", "--json")
     eventually(lambda: pool.asked.count("refresh_token") > 2)
     pool.down = False
-    asking.communicate(timeout=60)
+    asking.communicate(timeout=240)
     assert asking.returncode == 0
 
 
