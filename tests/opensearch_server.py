@@ -15,6 +15,7 @@ from local.opensearch.account import node_account
 from local.opensearch.distribution import prepare
 from local.opensearch.node import OpenSearchNode
 from models.cache import cache_folder
+from tests.ports import free_port
 
 
 class Given(NamedTuple):
@@ -40,7 +41,8 @@ def make_ready() -> Callable[[], Server]:
         except Transient as error:
             print(f"{error.message} Taking OpenSearch from Maven Central.", file=sys.stderr)  # noqa: T201
     prepare(cache_folder(), node_account())
-    return OpenSearchNode
+    # Killed and started again it needs its port again.
+    return lambda: OpenSearchNode(port=free_port())
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from chalicelib.errors import ConfigurationError, Transient
 from models.cache import cache_folder
+from tests.ports import free_port
 
 MODULE, VERSION = "github.com/versity/versitygw", "v1.8.0"
 LEAST_GO = (1, 25)
@@ -124,9 +125,7 @@ def running(program: Path) -> Iterator[Gateway]:
     """The server on a free port of 127.0.0.1, its objects in a folder that goes with it.
 
     Raises `Transient` where it does not come up, with its last words."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     gateway = Gateway(f"http://127.0.0.1:{port}", secrets.token_hex(10), secrets.token_hex(20))
     with tempfile.TemporaryDirectory(prefix="versitygw-") as scratch:
         folder = Path(scratch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.client_runs import (
+    Held,
     Machine,
     Way,
     asks_for_places,
@@ -21,10 +21,12 @@ from tests.integration.client_runs import (
     photos,
     there,
 )
+from tests.integration.days import in_one_day
 from tests.integration.local_stack import LocalStack, running
 from tests.integration.pictures import jpeg
 from tests.integration.processes import eventually
-from tests.integration.proxy import Alter, Asked, Cut, Hold, Lose, Say
+from tests.integration.proxy import Alter, Cut, Lose, Say
+from tests.ports import free_port
 
 pytestmark = pytest.mark.xdist_group("client")
 
@@ -132,8 +134,8 @@ def test_a_used_up_quota_ends_the_run_and_the_next_one_goes_on(
     sentence = "Your quota of uploads is used up. It begins anew at 00:00 UTC."
     error = {"code": "quota_exceeded", "message": sentence, "field": "files", "request_id": "r-1"}
     used_up = Say(429, json.dumps({"error": error}).encode(), {"Retry-After": "30000"})
-    left = [None] * 5
-    way.api.fault = lambda a: (left.pop() if left else used_up) if asks_for_places(a) else None
+    left = iter([None] * 5)
+    way.api.fault = lambda a: next(left, used_up) if asks_for_places(a) else None
     folder = photos(tmp_path / "pictures", 30)
     told = user.told("upload", folder, "--collection", "quota", "--jobs", "2", status=1)
     assert (told["sent"], len(told["not_tried"]), told["failed"]) == (5, 25, [])
@@ -146,13 +148,16 @@ def test_a_used_up_quota_ends_the_run_and_the_next_one_goes_on(
 
 
 def test_the_quota_of_a_stack_is_told_in_its_own_words(tiny: Path, tmp_path: Path) -> None:
-    with running(tmp_path / "data", tiny, "--quota-files", "5") as stack:
-        machine = Machine(tmp_path / "state", stack.url)
-        folder = photos(tmp_path / "pictures", 8)
-        told = machine.told("upload", folder, "--jobs", "1", status=1)
-        assert (told["sent"], len(told["not_tried"])) == (5, 3)
-        assert "quota of uploads" in told["stopped_by"]
-        assert stack.stored() == 5
+    def used_up(place: Path) -> None:
+        with running(place / "data", tiny, "--quota-files", "5") as stack:
+            machine = Machine(place / "state", stack.url)
+            folder = photos(place / "pictures", 8)
+            told = machine.told("upload", folder, "--jobs", "1", status=1)
+            assert (told["sent"], len(told["not_tried"])) == (5, 3)
+            assert "quota of uploads" in told["stopped_by"]
+            assert stack.stored() == 5
+
+    in_one_day(used_up, tmp_path)
 
 
 def test_what_the_api_refuses_is_told_with_its_reason_and_holds_up_no_other(
@@ -181,27 +186,6 @@ def test_a_server_that_stays_away_is_given_up_after_some_patience(
 
 
 # --- the client's end -------------------------------------------------------------------------
-
-
-class Held:
-    """From the form after so many on, all forms wait on their way, `held` of them so far."""
-
-    def __init__(self, way: Way, after: int) -> None:
-        self.held = 0
-        self.going = threading.Event()
-        self._left = after
-        self._lock = threading.Lock()
-        way.store.fault = self._fault
-
-    def _fault(self, asked: Asked) -> Hold | None:
-        with self._lock:
-            if not is_form(asked):
-                return None
-            self._left -= 1
-            if self._left >= 0:
-                return None
-            self.held += 1
-            return Hold(self.going)
 
 
 def test_killed_in_mid_upload_the_next_run_sends_the_rest_and_nothing_twice(
@@ -235,7 +219,7 @@ def test_interrupted_it_says_how_to_go_on_and_does(
     eventually(lambda: forms.held == 2)
     running.send_signal(signal.SIGINT)
     forms.going.set()
-    said, complaints = running.communicate(timeout=60)
+    said, complaints = running.communicate(timeout=240)
     assert running.returncode == 130
     assert "Traceback" not in complaints
     assert "not sent yet." in said
@@ -254,7 +238,7 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(
     eventually(lambda: forms.held == 1)
     (folder / "0000.jpg").write_bytes(jpeg(60_000))
     forms.going.set()
-    told = json.loads(running.communicate(timeout=60)[0])
+    told = json.loads(running.communicate(timeout=240)[0])
     assert running.returncode == 1
     assert [failed["code"] for failed in told["failed"]] == ["file_changed"]
     assert user.told("upload", folder, "--collection", "changes")["sent"] == 1
@@ -266,12 +250,14 @@ def test_a_stack_that_is_started_again_in_mid_upload_gets_the_rest(
 ) -> None:
     folder = photos(tmp_path / "pictures", 80)
     data = tmp_path / "data"
-    with running(data, tiny) as stack:
+    # The page's, and the next of the bucket: places lead to the same address after the restart.
+    port = str(free_port(2))
+    with running(data, tiny, "--port", port) as stack:
         url, machine = stack.url, Machine(tmp_path / "state", stack.url)
         sending = machine.start("upload", folder, "--json", "--jobs", "2")
         stack.await_stored(20)
         stack.interrupt()
-    with running(data, tiny, "--port", url.rpartition(":")[2]) as stack:
+    with running(data, tiny, "--port", port) as stack:
         assert stack.url == url
         told = json.loads(sending.communicate(timeout=240)[0])
         assert (sending.returncode, told["sent"], told["failed"]) == (0, 80, [])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.integration.days import in_one_day
 from tests.integration.local_stack import LocalStack, run_local, running
 from tests.integration.pictures import folder_of, jpeg
 
@@ -21,11 +22,15 @@ def place(stack: LocalStack, *sizes: int) -> requests.Response:
     return stack.request("POST", "/uploads", json={"files": files})
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_one_machine_counts_for_all_at_once_and_through_a_restart(
     tiny: Path, tmp_path: Path
 ) -> None:
-    with running(tmp_path / "data", tiny, *QUOTA) as stack:
+    in_one_day(lambda folder: counted(tiny, folder / "data"), tmp_path)
+
+
+def counted(tiny: Path, data: Path) -> None:
+    with running(data, tiny, *QUOTA) as stack:
         assert place(stack, *[1] * 7).json()["error"]["code"] == "quota_exceeded"
         known = stack.upload("photo.jpg", PHOTO)
         assert stack.known(known)["state"] == "ready"
@@ -40,7 +45,7 @@ def test_one_machine_counts_for_all_at_once_and_through_a_restart(
         image = {"file": base64.b64encode(PHOTO).decode()}
         assert stack.request("POST", "/images", json=image).status_code == 429
         assert stack.interrupt() in (0, 130)
-    with running(tmp_path / "data", tiny, *QUOTA) as stack:
+    with running(data, tiny, *QUOTA) as stack:
         assert place(stack, 1).status_code == 429
         assert stack.get("/session")["quota"]["files"]["used"] == 6
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.fakes.issuer import CLIENT, rsa_key, serving
 from tests.integration import runtime_api
 from tests.integration.aws_server import Aws, aws_server
+from tests.integration.days import in_one_day
 from tests.integration.local_stack import BUCKET, THUMBNAILS, environment
 from tests.integration.pictures import jpeg
 from tests.unit.lambda_side import gateway_event
@@ -182,7 +183,12 @@ def reconciled(known: dict[str, str], out: IO[bytes]) -> None:
 @pytest.fixture(scope="module")
 def life(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Told]:
     """(all that was written down, what should not be in it)"""
-    folder, told = tmp_path_factory.mktemp("life"), Told()
+    return in_one_day(lambda folder: whole_life(tiny, folder), tmp_path_factory.mktemp("lives"))
+
+
+def whole_life(tiny: Path, folder: Path) -> tuple[str, Told]:
+    folder.mkdir()
+    told = Told()
     runtime = ("env", *CREDENTIALS, sys.executable, "-m", "awslambdaric")
     with serving() as issuer, aws_server() as aws, (folder / "log").open("wb") as out:
         known = settings(aws, issuer.url, folder, tiny)
