@@ -50,7 +50,7 @@ ASK_AGAIN_S = 60.0
 """Between two requests for keys, so that strangers with invented key ids cause no more."""
 NOTHING_KNOWN_S = 5.0
 """The same where there is no key at all yet."""
-TIMEOUT_S = 3.0
+TIMEOUT_S = 10.0
 _MOST_BYTES = 100_000
 
 

@@ -24,7 +24,7 @@ from local import samples
 from local.client import ApiClient
 from local.data import AlreadyRunning
 from local.loader import Loader, Report
-from local.processes import ROOT
+from local.processes import ROOT, answers
 from local.sign_in import read_sign_in
 from local.stack import Repair, Stack
 from models.cache import cache_folder
@@ -92,7 +92,7 @@ def _run(options: argparse.Namespace) -> int:
         if options.once is not None:
             if stack.opensearch:
                 # The answer is to know what was loaded a moment ago.
-                requests.post(f"{stack.opensearch}/images-*/_refresh", timeout=30)
+                requests.post(f"{stack.opensearch}/images-*/_refresh", timeout=60)
             _answer(api, options)
             return 0
         until = "   (Ctrl-C ends it; your photos stay)" if own else ""
@@ -160,7 +160,7 @@ def _opensearch() -> str:
     """Where OpenSearch is; raises `Transient` when nothing answers there."""
     url = os.environ.get("OPENSEARCH_URL") or OPENSEARCH
     try:
-        requests.get(url, timeout=5).raise_for_status()
+        requests.get(url, timeout=60).raise_for_status()
     except requests.RequestException as error:
         raise Transient(
             f"No OpenSearch answers at {url}. Start one in another window: make opensearch "
@@ -186,7 +186,9 @@ def _running(stack: Stack) -> Iterator[tuple[str, Stack | None]]:
         yield stack.url, stack
     except Transient:
         # It may have failed because a part has just ended: then that is what to say.
-        stack.broken.wait(timeout=1)
+        # What was killed is deaf at once, and known to have ended some time later.
+        if not answers(stack.s3_url):
+            stack.broken.wait(timeout=30)
         stack.check()
         raise
     finally:

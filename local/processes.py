@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from chalicelib.errors import Transient
 
@@ -78,6 +80,16 @@ def _parsed(text: str) -> Line | None:
     except ValueError:
         return None
     return line if isinstance(line, dict) and "event" in line else None
+
+
+def answers(url: str, seconds: float = 30) -> bool:
+    """Whether something listens at that address."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
 
 
 def leave_aws_alone() -> None:
