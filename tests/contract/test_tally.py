@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from botocore.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -26,11 +27,14 @@ from chalicelib import wiring
 from chalicelib.config import Settings
 from chalicelib.errors import QuotaUnavailable
 from chalicelib.quota import NO_LIMIT, Allowance, DynamoTally, SqliteTally, Tally, Used
+from chalicelib.quota import sqlite as sqlite_tally
 from tests.fakes.tally import MemoryTally
 
 LATER = int(time.time()) + 1_000_000
 """Long after the last of these tests, however slow the others before them were."""
 _numbers = count()
+
+PATIENCE_S = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +51,21 @@ def one_by_one() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writers that wait for each other on a slow disk; SQLite does not let them in in turn."""
+    monkeypatch.setattr("chalicelib.quota.sqlite._PATIENCE_S", PATIENCE_S)
+
+
+def patiently(**given: Any) -> Config:
+    """What is asked again because no answer came in time would be counted twice."""
+    return Config(**given | {"read_timeout": PATIENCE_S, "connect_timeout": PATIENCE_S})
+
+
 @pytest.fixture(scope="module")
 def dynamodb(one_by_one: str) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "Config", patiently)
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         patch.setenv("AWS_ACCESS_KEY_ID", "local")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "local")
@@ -178,6 +194,7 @@ def test_many_who_count_at_once_never_exceed_the_limit_and_use_it_up(tally: Tall
 
 
 def _add_many(path: str, id: str, times: int, taken: Any) -> None:
+    sqlite_tally._PATIENCE_S = PATIENCE_S
     tally = SqliteTally(Path(path))
     done = sum(
         tally.add(id, Used(1, 3), Allowance(60), expires_at=LATER) is None for _ in range(times)
@@ -192,7 +209,7 @@ def test_processes_that_count_in_one_file_share_its_limit(tmp_path: Path, id: st
     workers = [start.Process(target=_add_many, args=(path, id, 40, taken)) for _ in range(3)]
     for worker in workers:
         worker.start()
-    total = sum(taken.get(timeout=120) for _ in workers)
+    total = sum(taken.get(timeout=300) for _ in workers)
     for worker in workers:
         worker.join()
     assert total == 60

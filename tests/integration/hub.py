@@ -210,10 +210,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _send(self, data: bytes) -> None:
+        # Counted first: whoever has read them may ask at once how many there were.
+        self.seen.sent += len(data)
         with contextlib.suppress(OSError):
             self.wfile.write(data)
             self.wfile.flush()
-            self.seen.sent += len(data)
 
     def _bytes(self, body: bytes, kind: str = "text/html") -> None:
         self.seen.status = 200

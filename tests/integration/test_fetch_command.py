@@ -52,7 +52,7 @@ class Commands:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 
@@ -128,7 +128,7 @@ def test_a_second_time_no_hub_is_needed(command: Commands) -> None:
 def test_killed_in_the_middle_it_goes_on_from_there(hub: Hub, command: Commands) -> None:
     hub.faults.holds[VISION] = 300_000
     with command.started() as process:
-        eventually(command.part, lambda size: size == 300_000, seconds=30)
+        eventually(command.part, lambda size: size == 300_000)
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert not command.out.exists()
@@ -147,9 +147,9 @@ def test_stopped_by_hand_it_leaves_no_half_folder_and_says_how_to_go_on(
 ) -> None:
     hub.faults.holds[VISION] = 300_000
     with command.started() as process:
-        eventually(command.part, lambda size: size == 300_000, seconds=30)
+        eventually(command.part, lambda size: size == 300_000)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=240)
     assert process.returncode == 130
     assert out == ""
     assert "the same command goes on from there" in err
@@ -174,7 +174,7 @@ def test_a_disk_that_fills_up_is_one_sentence(command: Commands) -> None:
         env=command.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 1
@@ -225,7 +225,7 @@ def test_the_recommended_models_are_listed_without_a_network() -> None:
         env={"HF_ENDPOINT": "http://127.0.0.1:9"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     assert "Xenova/clip-vit-base-patch32" in done.stdout

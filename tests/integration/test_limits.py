@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -109,16 +110,18 @@ def test_no_message_is_lost_while_others_are_deleted(tmp_path: Path) -> None:
         sqs, s3 = notified(url), s3_client(url)
         queue = sqs.get_queue_url(QueueName="ingest")["QueueUrl"]
         heard: list[str] = []
+        all_put = threading.Event()
 
         def put(number: int) -> None:
             s3.put_object(Bucket=BUCKET, Key=f"{number}.jpg", Body=b"any")
 
         def empty() -> None:
             while len(heard) < count:
+                ended = all_put.is_set()
                 got = sqs.receive_message(
                     QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=5
                 ).get("Messages", [])
-                if not got:
+                if not got and ended:
                     return
                 for message in got:
                     records = json.loads(message["Body"]).get("Records", [])
@@ -134,5 +137,6 @@ def test_no_message_is_lost_while_others_are_deleted(tmp_path: Path) -> None:
         with ThreadPoolExecutor(9) as pool:
             emptying = pool.submit(empty)
             list(pool.map(put, range(count)))
+            all_put.set()
             emptying.result()
         assert sorted(heard) == sorted(f"{n}.jpg" for n in range(count))
