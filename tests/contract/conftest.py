@@ -12,6 +12,12 @@ from index_stores import STORES, Store, opensearch
 from chalicelib.index import ranking, vectors
 from chalicelib.index.base import Index
 from chalicelib.index.embedded import EmbeddedIndex
+from tests.opensearch_patience import be_patient
+
+
+@pytest.fixture(autouse=True)
+def _patient_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 @pytest.fixture(params=[*STORES, "opensearch"])

@@ -12,7 +12,13 @@ from tests.integration.local_stack import LocalStack, running
 from tests.integration.opensearch_index import Place, place_on
 from tests.integration.pictures import plain
 from tests.integration.proxy import Proxy, proxy_before
+from tests.opensearch_patience import be_patient
 from tests.opensearch_server import Server
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_ten_processes_at_once_make_one_index(place: Place) -> None:
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:
-        said, errors = process.communicate(timeout=120)
+        said, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors
         assert json.loads(said) == dict.fromkeys(STATES, 0)
     mapping = place.ask("GET", "/_mapping")[place.name]["mappings"]
@@ -272,15 +272,19 @@ def test_vectors_of_different_lengths_are_found_by_their_inner_products(
     rows = (random_units(count, seed=6, dim=WIDE) / responses[:, None]).astype(np.float32)
     index = place.made(dim=WIDE, shape=Shape(replicas="0", compression=compression))
     put(index, *(picture(n, rows[n], response=float(responses[n])) for n in range(count)))
-    shares = []
-    for query in random_units(20, seed=8, dim=WIDE):
+    queries, shares, most = random_units(20, seed=8, dim=WIDE), [], []
+    for query in queries:
         scores = rows.astype(np.float64) @ query.astype(np.float64)
         true = {name_of(n): float(score) for n, score in enumerate(scores)}
         hits = index.search(query, ANY, limit=10, ranked=1000).hits
         assert max(abs(hit.score - true[hit.record.id]) for hit in hits) <= 3 * TOLERANCE
         shares.append(len({hit.record.id for hit in hits} & {*best(true, 10)}) / 10)
+        most.append(max(true.values()))
     assert np.mean(shares) >= 0.98
-    assert abs(index.best_scores(query[None])[0] - max(true.values())) <= 3 * TOLERANCE
+    # HNSW finds nearly all: which it misses depends on how the server has cut the index in pieces.
+    told = index.best_scores(queries)
+    assert np.all(told <= np.array(most) + 3 * TOLERANCE)
+    assert np.mean(np.abs(told - most) <= 3 * TOLERANCE) >= 0.9
 
 
 def test_an_index_compressed_32x_is_made_so_and_keeps_the_vectors_as_they_were(

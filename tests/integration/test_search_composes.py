@@ -19,7 +19,7 @@ from chalicelib.index.naming import index_name
 from tests.integration.local_stack import LocalStack, running
 from tests.integration.processes import eventually
 
-pytestmark = [pytest.mark.model, pytest.mark.xdist_group("composes")]
+pytestmark = pytest.mark.model
 
 SUB_IFD, TAKEN, MAKE, GPS = 0x8769, 0x9003, 0x010F, 0x8825
 MUNICH = {"lat": 48.14, "lon": 11.58, "km": 20}
@@ -58,7 +58,11 @@ def photo(
     return file.getvalue()
 
 
-@pytest.fixture(scope="module", params=["embedded", "opensearch"])
+# The tests on OpenSearch go to the worker that has the node.
+HERE = pytest.param("embedded", marks=pytest.mark.xdist_group("composes"))
+
+
+@pytest.fixture(scope="module", params=[HERE, "opensearch"])
 def library(
     request: pytest.FixtureRequest,
     starter: Path,
