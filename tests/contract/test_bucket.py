@@ -338,7 +338,7 @@ def test_a_presigned_post_brings_bytes_type_and_metadata(s3: S3Bucket) -> None:
         "a/x.png", "image/png", 1000, 300, image_metadata("Möwe.png", "anna@home")
     )
     answer = requests.post(
-        post["url"], data=post["fields"], files={"file": ("x", b"bytes")}, timeout=10
+        post["url"], data=post["fields"], files={"file": ("x", b"bytes")}, timeout=60
     )
     assert answer.status_code == 204
     look = fetched(s3, "a/x.png")
@@ -352,14 +352,14 @@ def test_what_is_read_by_a_presigned_address_may_be_kept_and_asked_for_again(s3:
     while s3.presign_get("x.png", 60, turn=str(time.time())) == url:
         time.sleep(0.1)  # signatures tell one second from the next
     assert s3.presign_get("x.png", 60) == url
-    first = requests.get(url, timeout=10)
+    first = requests.get(url, timeout=60)
     assert (first.status_code, first.content) == (200, b"bytes")
     assert first.headers["Cache-Control"] == "private, max-age=60"
     known = {"If-None-Match": first.headers["ETag"]}
-    again = requests.get(url, headers=known, timeout=10)
+    again = requests.get(url, headers=known, timeout=60)
     assert (again.status_code, again.content) == (304, b"")
     s3.put("x.png", b"other", "image/png")
-    changed = requests.get(url, headers=known, timeout=10)
+    changed = requests.get(url, headers=known, timeout=60)
     assert (changed.status_code, changed.content) == (200, b"other")
 
 
@@ -367,6 +367,6 @@ def test_a_presigned_get_gives_the_bytes_and_the_name_to_save_as(s3: S3Bucket) -
     s3.put("x.png", b"bytes", "image/png")
     url = s3.presign_get("x.png", 60, save_as="Möwe 1.png")
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
-    answer = requests.get(url, timeout=10)
+    answer = requests.get(url, timeout=60)
     assert answer.content == b"bytes"
     assert "filename*=UTF-8''M%C3%B6we%201.png" in answer.headers["Content-Disposition"]

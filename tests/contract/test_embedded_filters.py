@@ -28,7 +28,7 @@ POINTS = st.tuples(LATS, LONS)
     max_examples=300,
     deadline=None,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_a_circle_ends_exactly_where_the_distance_says(
     embedded: EmbeddedIndex, centre: tuple[float, float], place: tuple[float, float]

@@ -75,10 +75,10 @@ class RuntimeApi:
         """Of the function's process, where there is one."""
         self._number = 0
 
-    def invoke(self, event: dict[str, Any], seconds: float = 60) -> Answer:
+    def invoke(self, event: dict[str, Any], seconds: float = 300) -> Answer:
         self._number += 1
         self.events.put((f"request-{self._number}", event, seconds))
-        return self.answers.get(timeout=90)
+        return self.answers.get(timeout=400)
 
     def close(self) -> None:
         self.server.shutdown()

@@ -22,7 +22,7 @@ CURL = """
 set -euo pipefail
 # Until it is there: an image has a record a moment after it was sent.
 curl() {
-  for _ in $(seq 100); do
+  for _ in $(seq 1000); do
     if command curl -sS --fail-with-body "$@" > .answer; then cat .answer; return; fi
     sleep 0.2
   done
@@ -82,7 +82,7 @@ UNTIL = """
 import time
 
 def until(ask, *what):
-    for _ in range(100):
+    for _ in range(1000):
         try:
             return ask(*what)
         except requests.HTTPError:

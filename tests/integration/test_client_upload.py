@@ -180,7 +180,7 @@ def test_a_terminal_shows_a_bar_that_counts_bytes_and_files(
         while piece := os.read(here, 4096):
             shown += piece
     os.close(here)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert process.returncode == 0
     assert b"12/12 files" in shown
     assert b"100%" in shown

@@ -88,16 +88,21 @@ def gateway(
 
 @pytest.fixture
 def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every address this process connects to or asks the name of, from now on."""
+    """Every address this process connects to or asks the name of, from now on; but for what goes
+    on in it already, such as servers of other tests."""
     seen: list[str] = []
+    others = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
     connect, named = socket.socket.connect, socket.getaddrinfo
 
     def watching(self: socket.socket, address: Any) -> None:
-        seen.append(f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address))
+        said = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
+        if threading.get_ident() not in others:
+            seen.append(said)
         connect(self, address)
 
     def asking(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
-        seen.append(f"{host}:{port}")
+        if threading.get_ident() not in others:
+            seen.append(f"{host}:{port}")
         return named(host, port, *rest, **more)
 
     monkeypatch.setattr(socket.socket, "connect", watching)

@@ -187,7 +187,7 @@ HEADERS = st.text(max_size=80) | st.text(st.characters(), max_size=20)
     authorization=HEADERS | HEADERS.map("Bearer {}".format),
     cookie=HEADERS | HEADERS.map("session={}".format),
 )
-@hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_stands_in_the_headers_lets_nobody_in(
     site: Site, authorization: str, cookie: str
 ) -> None:

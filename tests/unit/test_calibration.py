@@ -55,7 +55,9 @@ def calibration(folder: Path) -> Calibration:
 
 seeds = st.integers(0, 2**32 - 1)
 within = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

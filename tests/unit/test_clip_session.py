@@ -57,7 +57,9 @@ def texts(count: int, seed: int = 0) -> list[str]:
 
 
 @pytest.mark.parametrize("place", BOUND_PLACES, ids=told)
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(counts=st.lists(st.integers(1, 2 * CPU.batch + 3), min_size=1, max_size=6))
 def test_bound_buffers_change_no_vector(folder: Path, place: Place, counts: list[int]) -> None:
     plain, bound = clip_on(folder, CPU), clip_on(folder, place)
