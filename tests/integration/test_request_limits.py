@@ -71,7 +71,8 @@ BOMBS = {
 
 
 def answers_still(stack: LocalStack) -> None:
-    found = stack.request("POST", "/search", json={"text": "a cat", "limit": 1})
+    asked = {"text": "a cat", "closest": True, "limit": 1}
+    found = stack.request("POST", "/search", json=asked)
     assert (found.status_code, len(found.json()["items"])) == (200, 1)
 
 

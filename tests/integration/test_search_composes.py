@@ -82,6 +82,8 @@ def library(
             for n, (name, data) in enumerate(files.items())
         }
         assert {stack.known(image)["state"] for image in ids.values()} == {"ready"}
+        # The threshold too is what it stays: whoever searches before it is measured gets another.
+        stack.at_rest()
         count = {"text": "a photo", "closest": True}
         eventually(lambda: stack.post("/search", count)["total"], lambda n: n == len(ids))
         yield stack, ids
