@@ -6,6 +6,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+INSTALL = { $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $< \
+	2>/dev/null || $(PIP) -r $<; } >&2
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 # What only chalice's command line and tokenizers' client of the hub want stays out of the images.
@@ -14,7 +16,7 @@ IDLE := pip setuptools wheel click colorama inquirer ansicon blessed editor jinx
 	filelock fsspec
 LEAN := $(addprefix --no-emit-package=,$(IDLE))
 
-.PHONY: help demo model opensearch deploy destroy diff preflight outputs test nightly check fmt golden lock clean bench bench-container bench-ingest bench-reconcile bench-index bench-clip bench-quality bench-ocr fuzz
+.PHONY: help demo model opensearch deploy destroy diff preflight outputs test needs parts nightly check fmt golden lock clean bench bench-container bench-ingest bench-reconcile bench-index bench-clip bench-quality bench-ocr fuzz
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -46,9 +48,14 @@ preflight: $(VENV)/infra.done  ## what the AWS account lacks, and how to get it
 outputs: $(VENV)/infra.done  ## addresses and names of what is deployed
 	@$(INFRA)
 
-test: $(VENV)/dev.done .cache/api-zip.done .cache/cdk.done .cache/sam/done  ## every test; ARGS are pytest's
-	@$(BIN)/python -m tests.needs
+NEEDS := .cache/api-zip.done .cache/cdk.done .cache/sam/done .cache/wheelhouse/done .cache/targets.done
+test: $(VENV)/dev.done  ## every test; ARGS are pytest's
+	@$(MAKE) -j 4 needs
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+needs: $(NEEDS) parts
+parts: $(VENV)/dev.done
+	@$(BIN)/python -m tests.needs
 
 nightly: $(VENV)/dev.done  ## 10,000 histories of bucket, queue and workers on each index of one machine: about an hour
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit/test_order_machine.py tests/unit/test_interleavings.py $(ARGS)
@@ -120,19 +127,25 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) >&2 || { rm -rf $(VENV); \
 		echo "The venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
-$(VENV)/demo.done: local/requirements.txt | $(BIN)/python
-	@echo "Installing what the demo needs (once, about 250 MB) …" >&2
-	@$(PIP) -r local/requirements.txt >&2
+# uv installs in a fifth of pip's time. Where it has no wheel or no way to the index, pip does it.
+$(VENV)/uv.done: | $(BIN)/python
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > $(VENV)/uv.txt
+	@$(PIP) --only-binary :all: -r $(VENV)/uv.txt >/dev/null 2>&1 || true
 	@touch $@
 
-$(VENV)/dev.done: requirements-dev.txt | $(BIN)/python
+$(VENV)/demo.done: local/requirements.txt | $(VENV)/uv.done
+	@echo "Installing what the demo needs (once, about 250 MB) …" >&2
+	@$(INSTALL)
+	@touch $@
+
+$(VENV)/dev.done: requirements-dev.txt | $(VENV)/uv.done
 	@echo "Installing what the tests need (once) …" >&2
-	@$(PIP) -r requirements-dev.txt >&2
+	@$(INSTALL)
 	@touch $@ $(VENV)/demo.done $(VENV)/infra.done
 
-$(VENV)/infra.done: infra/requirements.txt | $(BIN)/python
+$(VENV)/infra.done: infra/requirements.txt | $(VENV)/uv.done
 	@echo "Installing what deploying needs (once, about 800 MB) …" >&2
-	@$(PIP) -r infra/requirements.txt >&2
+	@$(INSTALL)
 	@touch $@
 
 .cache/golden.done: tests/golden/requirements.txt | $(VENV)/dev.done
@@ -149,8 +162,6 @@ $(VENV)/infra.done: infra/requirements.txt | $(BIN)/python
 	@rm -rf $(@D) && $(BIN)/uv venv --quiet --python $(BIN)/python $(@D) >&2
 	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< >&2
 	@touch $@
-
-test: .cache/wheelhouse/done .cache/targets.done
 
 # What the images hold, for the tests that perform their Dockerfiles' steps.
 .cache/wheelhouse/done: container_embedder/requirements-batch.txt | $(VENV)/dev.done
