@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,35 +45,35 @@ def _program(variable: str, *names: str) -> Path | None:
     return Path(found[0]) if found else None
 
 
+def _starter(cache: Path) -> None:
+    if not os.environ.get("INTELLISENSE_STARTER"):
+        build_starter(cache / "models" / "starter", cache)
+
+
+_PARTS: list[tuple[Callable[[Path], object], str]] = [
+    (_starter, "The starter model was not built"),
+    (lambda _: versitygw_server.make_ready(), "The S3 server that enforces policies was not built"),
+    (sample_photos, "The sample photos were not made"),
+    (corpora, "The odd pictures of other projects were not fetched"),
+    (axe_script, "axe-core was not fetched"),
+    (lambda _: opensearch_server.make_ready(), "OpenSearch was not made ready"),
+]
+"""What makes each part under the cache, and what to say where it did not come about."""
+
+
+def _missing(part: tuple[Callable[[Path], object], str]) -> str | None:
+    make, sentence = part
+    try:
+        make(cache_folder())
+    except IntellisenseError as error:
+        return f"{sentence}: {error.message}"
+    return None
+
+
 def _made() -> list[str]:
-    """Make the model, the pictures and the servers; returns what did not come about."""
-    cache, missing = cache_folder(), []
-    try:
-        if not os.environ.get("INTELLISENSE_STARTER"):
-            build_starter(cache / "models" / "starter", cache)
-    except IntellisenseError as error:
-        missing.append(f"The starter model was not built: {error.message}")
-    try:
-        sample_photos(cache)
-    except IntellisenseError as error:
-        missing.append(f"The sample photos were not made: {error.message}")
-    try:
-        corpora(cache)
-    except IntellisenseError as error:
-        missing.append(f"The odd pictures of other projects were not fetched: {error.message}")
-    try:
-        axe_script(cache)
-    except IntellisenseError as error:
-        missing.append(f"axe-core was not fetched: {error.message}")
-    try:
-        opensearch_server.make_ready()
-    except IntellisenseError as error:
-        missing.append(f"OpenSearch was not made ready: {error.message}")
-    try:
-        versitygw_server.make_ready()
-    except IntellisenseError as error:
-        missing.append(f"The S3 server that enforces policies was not built: {error.message}")
-    return missing
+    """Make model, pictures and servers, two at a time; returns what did not come about."""
+    with ThreadPoolExecutor(2) as threads:
+        return [sentence for sentence in threads.map(_missing, _PARTS) if sentence]
 
 
 def main() -> int:
