@@ -16,7 +16,7 @@ IDLE := pip setuptools wheel click colorama inquirer ansicon blessed editor jinx
 	filelock fsspec
 LEAN := $(addprefix --no-emit-package=,$(IDLE))
 
-.PHONY: help demo model opensearch deploy destroy diff preflight outputs test needs parts nightly check fmt golden lock clean bench bench-container bench-ingest bench-reconcile bench-index bench-clip bench-quality bench-ocr fuzz
+.PHONY: help demo model opensearch deploy destroy diff preflight outputs test needs parts nightly stalls check fmt golden lock clean bench bench-container bench-ingest bench-reconcile bench-index bench-clip bench-quality bench-ocr fuzz
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1: \2/'
@@ -59,6 +59,9 @@ parts: $(VENV)/dev.done
 
 nightly: $(VENV)/dev.done  ## 10,000 histories of bucket, queue and workers on each index of one machine: about an hour
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit/test_order_machine.py tests/unit/test_interleavings.py $(ARGS)
+
+stalls: $(VENV)/dev.done  ## tests while their processes stall; ARGS='tests/e2e/test_page.py'
+	@$(BIN)/python -m tests.stalls $(ARGS)
 
 check: $(VENV)/dev.done  ## ruff, mypy, import direction: seconds
 	@$(BIN)/ruff format --check .
