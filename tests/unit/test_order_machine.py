@@ -46,7 +46,7 @@ BUDGETS = {
     "memory": Budget(EVERY_RUN, STEPS),
     "embedded": Budget(EVERY_RUN, STEPS),
     # What is found there is not made smaller: that would take a server very long.
-    "opensearch": Budget(EVERY_RUN // 50, 3 * STEPS, (Phase.reuse, Phase.generate)),
+    "opensearch": Budget(EVERY_RUN // 100, 3 * STEPS, (Phase.reuse, Phase.generate)),
 }
 
 
