@@ -6,8 +6,9 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
-INSTALL = { $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $< \
-	2>/dev/null || $(PIP) -r $<; } >&2
+# Compiled as pip does it: where Python may not write, every process would do that anew.
+INSTALL = { $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
+	--require-hashes -r $< 2>/dev/null || $(PIP) -r $<; } >&2
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command 'make lock'
 # What only chalice's command line and tokenizers' client of the hub want stays out of the images.
