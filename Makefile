@@ -131,7 +131,7 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) >&2 || { rm -rf $(VENV); \
 		echo "The venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
-# uv installs in a fifth of pip's time. Where it has no wheel or no way to the index, pip does it.
+# uv is quicker than pip. Where it has no wheel or no way to the index, pip does it.
 $(VENV)/uv.done: | $(BIN)/python
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > $(VENV)/uv.txt
 	@$(PIP) --only-binary :all: -r $(VENV)/uv.txt >/dev/null 2>&1 || true
