@@ -29,6 +29,7 @@ from chalicelib.errors import QuotaUnavailable
 from chalicelib.quota import NO_LIMIT, Allowance, DynamoTally, SqliteTally, Tally, Used
 from chalicelib.quota import sqlite as sqlite_tally
 from tests.fakes.tally import MemoryTally
+from tests.served import served
 
 LATER = int(time.time()) + 1_000_000
 """Long after the last of these tests, however slow the others before them were."""
@@ -43,12 +44,8 @@ def one_by_one() -> Iterator[str]:
     adds in two steps, which DynamoDB does in one."""
     application = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, application, threaded=False)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ judged pair by pair and spelled out, not by the code under test. Everything else
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +16,8 @@ from xml.etree import ElementTree
 
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
+
+from tests.served import served
 
 KEPT = ("notification", "cors")
 ERROR = "<Error><Code>{code}</Code><Message>{message}</Message></Error>"
@@ -121,11 +122,5 @@ def bucket_server() -> Iterator[BucketServer]:
     server = BucketServer()
     http = make_server("127.0.0.1", 0, server, threaded=True)
     server.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(http):
         yield server
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()

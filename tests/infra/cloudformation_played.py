@@ -6,7 +6,6 @@ answer at an address, keeps the physical id, and deletes the old one where an up
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from infra.handlers.bucket_settings import index
+from tests.served import served
 
 ACCOUNT = "123456789012"
 
@@ -104,11 +104,5 @@ def cloudformation() -> Iterator[CloudFormation]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
     played.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(http):
         yield played
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()

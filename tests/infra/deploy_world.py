@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import pytest
 from infra.commands.account import Account
 from infra.commands.telling import Teller
 from infra.config import Config
+from tests.served import served
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 
@@ -123,14 +123,8 @@ def answering(answer: Answer) -> Iterator[str]:
             """Tests have enough to say."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    serving = threading.Thread(target=server.serve_forever)
-    serving.start()
-    try:
+    with served(server):
         yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        serving.join()
 
 
 def folder_of(tmp_path: Path, files: dict[str, str]) -> Path:

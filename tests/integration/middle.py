@@ -6,12 +6,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from tests.served import served
 
 
 class Front(ThreadingHTTPServer):
@@ -42,15 +43,8 @@ class Middle:
 
     def __init__(self, server: str, handler: type[Handler]) -> None:
         self._server = urlsplit(server).netloc
-        self._front = Front(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._front.server_address[1]}"
-
-    def serve(self) -> None:
-        self._front.serve_forever(poll_interval=0.05)
-
-    def close(self) -> None:
-        self._front.shutdown()
-        self._front.server_close()
+        self.front = Front(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.front.server_address[1]}"
 
     def pass_on(
         self, method: str, path: str, headers: dict[str, str], body: bytes
@@ -75,11 +69,6 @@ AnyMiddle = TypeVar("AnyMiddle", bound=Middle)
 
 @contextmanager
 def standing(middle: AnyMiddle) -> Iterator[AnyMiddle]:
-    """It serves in a thread until the end."""
-    thread = threading.Thread(target=middle.serve, daemon=True)
-    thread.start()
-    try:
+    """It answers until the end."""
+    with served(middle.front):
         yield middle
-    finally:
-        middle.close()
-        thread.join()

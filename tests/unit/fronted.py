@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from werkzeug.serving import make_server
 
 import app as routes
 from local.front import Front
+from tests.served import served
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 
@@ -52,11 +52,5 @@ class Fronted:
 def fronted(origins: frozenset[str] = frozenset()) -> Iterator[Fronted]:
     front = Front(routes.app, WEB, "http://127.0.0.1:1", origins=origins)
     server = make_server("127.0.0.1", 0, front, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(server):
         yield Fronted(server.server_port)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
