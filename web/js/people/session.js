@@ -211,7 +211,7 @@ export class Session {
     this.#forget();
     if (!this.#entered) return this.screen.show({ problem, act: () => this.#goAway() });
     // Pressed before there is an address, the button would say that the window was blocked.
-    this.#prepare().then(() => this.screen.show({ problem, over: true, act: () => this.#goAside(), instead: () => this.#goAway() }));
+    this.#prepare().finally(() => this.screen.show({ problem, over: true, act: () => this.#goAside(), instead: () => this.#goAway() }));
   }
 
   /** Drops the tokens of this tab; returns the refresh token. */
